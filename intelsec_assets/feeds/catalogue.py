@@ -1,0 +1,185 @@
+"""The catalogue: feeds, warninglist policies, protected names and export limits as immutable values, loaded from YAML.
+
+How the YAML text is read with its lines is `located_yaml`, what it may say is `catalogue_rules`; nothing is fetched here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+INDICATOR_TYPES = ("domain", "url", "ipv4", "ipv6", "cidr", "md5", "sha1", "sha256", "sha512", "email")
+
+# Admiralty source reliability as MISP's taxonomy weighs it; F = "cannot be judged" is neither trusted nor distrusted
+TRUST_WEIGHTS = {"A": 1.0, "B": 0.75, "C": 0.5, "D": 0.25, "E": 0.0, "F": 0.5}
+
+TLP_LEVELS = ("clear", "green", "amber", "amber+strict", "red")  # from open to closed
+
+
+class CatalogueError(Exception):
+    """The catalogue cannot be used; the message lists every problem with file, line, key and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a feed promises; a day outside of it holds the feed's indicators. Ratios 0 to 1, `None` = no limit."""
+
+    min_rows: int = 0
+    max_rows: int | None = None
+    max_shrink: float = 0.5
+    max_unchanged_days: int | None = None
+    max_rejected: float = 0.2
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The request header a feed wants, and the environment variable that holds its value. Never the value itself."""
+
+    header: str
+    env: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """One feed of the catalogue, defaults and templates already applied."""
+
+    name: str
+    title: str
+    publisher: str
+    licence: str
+    url: str | None = None
+    local: str | None = None
+    format: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = "snapshot"
+    interval: timedelta = timedelta(days=1)
+    trust: str = "F"
+    tlp: str = "clear"
+    types: tuple[str, ...] = INDICATOR_TYPES
+    campaign: str | None = None
+    threat_type: str | None = None
+    malware_family: str | None = None
+    contract: Contract = Contract()
+    credentials: Credentials | None = None
+    from_day: date | None = None
+    until_day: date | None = None
+    enabled: bool = True
+    note: str = ""
+
+    @property
+    def asset_name(self) -> str:
+        """Name of its asset: Dagster allows no dashes."""
+        return self.name.replace("-", "_")
+
+    @property
+    def trust_weight(self) -> float:
+        """Its source grade as a ratio 0 to 1."""
+        return TRUST_WEIGHTS[self.trust]
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the catalogue says about it: changes when its entry does."""
+        return _content_hash(self)
+
+    def is_due(self, day: date) -> bool:
+        """True when the source exists on that day."""
+        return (self.from_day is None or self.from_day <= day) and (self.until_day is None or day <= self.until_day)
+
+
+@dataclass(frozen=True)
+class ListPolicy:
+    """What to do with indicators on the warninglists whose file stem matches `list` (a glob)."""
+
+    list: str
+    policy: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExtraList:
+    """A plain list (one value a line, `#` comments) used like a warninglist."""
+
+    name: str
+    local: str
+    policy: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class WarninglistPolicies:
+    """Where the warninglists lie and what each may do: block, penalise or annotate. The first matching rule counts."""
+
+    local: str | None = None
+    default_policy: str = "annotate"
+    rules: tuple[ListPolicy, ...] = ()
+    extra: tuple[ExtraList, ...] = ()
+
+
+@dataclass(frozen=True)
+class Protected:
+    """Ours: domains (and everything below) and networks that are never exported, whatever a feed says."""
+
+    domains: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportPolicy:
+    """What leaves the house: least score (ratio), strictest TLP, types, and days a withdrawn indicator is remembered."""
+
+    threshold: float = 0.6
+    max_tlp: str = "green"
+    tombstone_days: int = 90
+    types: tuple[str, ...] = INDICATOR_TYPES
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A whole catalogue file."""
+
+    path: Path
+    first_day: date
+    feeds: tuple[Feed, ...]
+    warninglists: WarninglistPolicies = WarninglistPolicies()
+    protected: Protected = Protected()
+    export: ExportPolicy = ExportPolicy()
+    scoring_model: str = "v1"
+
+    @property
+    def enabled_feeds(self) -> tuple[Feed, ...]:
+        """Feeds in use, in the order of the file."""
+        return tuple(feed for feed in self.feeds if feed.enabled)
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the file says, comments and layout aside: changes when the meaning does."""
+        return _content_hash(self)
+
+    def feed(self, name: str) -> Feed:
+        """The feed of that name. Raises CatalogueError that lists the names there are."""
+        for feed in self.feeds:
+            if feed.name == name:
+                return feed
+        raise CatalogueError(f"{self.path}: no feed {name!r}; there are: {', '.join(f.name for f in self.feeds)}")
+
+
+def _content_hash(value: Feed | Catalogue) -> str:
+    return hashlib.sha256(json.dumps(_plain(value), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Dataclasses, dates and tuples as JSON values; paths are left out, a catalogue may move without changing."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "path"}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value.isoformat() if isinstance(value, date) else value

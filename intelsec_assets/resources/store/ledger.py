@@ -1,0 +1,99 @@
+"""The ledger of what each export target has confirmed, what it refused, and the attempts to bring it up to date.
+
+What must be sent is worked out in `exports` as the difference between a plan and this ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from intelsec_assets.records import ExportRun, LedgerEntry, Refused
+from intelsec_assets.resources.store import schema
+from intelsec_assets.resources.store.database import Database, upsert
+
+_IDS_A_STATEMENT = 500  # below the least limit of parameters a statement may have
+
+
+class Ledger:
+    """Confirmations, refusals and export attempts of a store."""
+
+    _database: Database
+
+    def confirmed(self, target: str) -> dict[str, LedgerEntry]:
+        """Everything the target ever confirmed and holds or has withdrawn, by indicator_id, in its order."""
+        table = schema.ledger
+        rows = sa.select(table.c.indicator_id, table.c.event, table.c.content_hash, table.c.state, table.c.day, table.c.at)
+        with self._database.reading() as con:
+            found = con.execute(rows.where(table.c.target == target).order_by(table.c.indicator_id))
+            return {row.indicator_id: LedgerEntry(*row) for row in found}
+
+    def confirm(self, target: str, entries: Iterable[LedgerEntry], *, through: date | None = None) -> int:
+        """Write what the target confirmed, all of it or nothing; rows written.
+
+        `through` says in the same transaction that the target now holds that day's plan in full.
+        """
+        rows = ({"target": target, **_row(entry)} for entry in entries)
+        with self._database.writing() as con:
+            written = upsert(con, schema.ledger, rows)
+            if through is not None:
+                known = _confirmed_day(con, target)
+                upsert(con, schema.targets, [{"target": target, "confirmed_day": max(through, known or through)}])
+        return written
+
+    def confirmed_day(self, target: str) -> date | None:
+        """The last day whose plan the target holds in full; None if there is none."""
+        with self._database.reading() as con:
+            return _confirmed_day(con, target)
+
+    def record_export(self, export: ExportRun) -> None:
+        """Add an attempt."""
+        with self._database.writing() as con:
+            con.execute(sa.insert(schema.exports).values(asdict(export)))
+
+    def exports(self, day: date | None = None, target: str | None = None, limit: int = 100) -> list[ExportRun]:
+        """Attempts, newest first, of a day, of a target, or of all."""
+        table = schema.exports
+        found = sa.select(*(c for c in table.columns if c.name != "seq")).order_by(table.c.seq.desc()).limit(limit)
+        if day is not None:
+            found = found.where(table.c.day == day)
+        if target is not None:
+            found = found.where(table.c.target == target)
+        with self._database.reading() as con:
+            return [ExportRun(**row) for row in con.execute(found).mappings()]
+
+    def quarantine(self, target: str, refused: Iterable[Refused]) -> None:
+        """Write what the target refused; a later refusal of the same indicator replaces the earlier."""
+        with self._database.writing() as con:
+            upsert(con, schema.quarantine, ({"target": target, **_row(one)} for one in refused))
+
+    def quarantined(self, target: str) -> dict[str, Refused]:
+        """What the target refuses, by indicator_id, in its order."""
+        table = schema.quarantine
+        rows = sa.select(table.c.indicator_id, table.c.event, table.c.content_hash, table.c.reason, table.c.at)
+        with self._database.reading() as con:
+            found = con.execute(rows.where(table.c.target == target).order_by(table.c.indicator_id))
+            return {row.indicator_id: Refused(*row) for row in found}
+
+    def release(self, target: str, indicator_ids: Iterable[str]) -> int:
+        """Take indicators out of quarantine, so that the next run tries them again; how many there were."""
+        table, ids, released = schema.quarantine, iter(sorted(set(indicator_ids))), 0
+        with self._database.writing() as con:
+            while batch := list(islice(ids, _IDS_A_STATEMENT)):
+                of_batch = (table.c.target == target) & table.c.indicator_id.in_(batch)
+                released += con.execute(sa.delete(table).where(of_batch)).rowcount
+        return released
+
+
+def _row(record: LedgerEntry | Refused) -> Mapping[str, Any]:
+    # asdict copies deeply, which takes ten times as long for a hundred thousand rows of plain values
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _confirmed_day(con: sa.Connection, target: str) -> date | None:
+    return con.scalar(sa.select(schema.targets.c.confirmed_day).where(schema.targets.c.target == target))

@@ -13,12 +13,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from intelsec_assets.feeds import catalogue_rules, located_yaml
+
 INDICATOR_TYPES = ("domain", "url", "ipv4", "ipv6", "cidr", "md5", "sha1", "sha256", "sha512", "email")
 
 # Admiralty source reliability as MISP's taxonomy weighs it; F = "cannot be judged" is neither trusted nor distrusted
 TRUST_WEIGHTS = {"A": 1.0, "B": 0.75, "C": 0.5, "D": 0.25, "E": 0.0, "F": 0.5}
 
 TLP_LEVELS = ("clear", "green", "amber", "amber+strict", "red")  # from open to closed
+
+
+PUBLIC_CATALOGUE = Path(__file__).parent / "catalogues" / "public.yaml"
 
 
 class CatalogueError(Exception):
@@ -166,6 +171,69 @@ class Catalogue:
             if feed.name == name:
                 return feed
         raise CatalogueError(f"{self.path}: no feed {name!r}; there are: {', '.join(f.name for f in self.feeds)}")
+
+
+def catalogue_for(data_root: Path | None) -> Path:
+    """The catalogue of a data root: its own `catalogue.yaml`, else the built-in one of public feeds."""
+    own = data_root / "catalogue.yaml" if data_root is not None else None
+    return own if own is not None and own.is_file() else PUBLIC_CATALOGUE
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """The catalogue in a YAML file. Raises CatalogueError with every problem: file, line, key, what is allowed."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(located_yaml.MAX_BYTES + 1)
+    except OSError as error:
+        raise CatalogueError(f"{path}: cannot be read: {error.strerror}; name a catalogue YAML file") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise CatalogueError(f"{path}, line {line}: not UTF-8 text; save the catalogue as UTF-8") from None
+    document = located_yaml.read_located_yaml(text)
+    found = catalogue_rules.problems(document)
+    if found or not isinstance(document.value, dict):
+        plural = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        raise CatalogueError("\n".join([f"{path}: {plural} in the catalogue", *(f"  {path}, {p}" for p in found)]))
+    return _catalogue(path, document.value)
+
+
+def _catalogue(path: Path, value: Mapping[str, Any]) -> Catalogue:
+    lists, protected = (value.get(key) or {} for key in ("warninglists", "protected"))
+    export: dict[str, Any] = dict(value.get("export") or {})
+    if "types" in export:
+        export["types"] = tuple(export["types"])
+    return Catalogue(
+        path=path,
+        first_day=date.fromisoformat(value["first_day"]),
+        feeds=tuple(_feed(catalogue_rules.with_defaults(value.get("defaults"), entry)) for entry in value["feeds"]),
+        warninglists=WarninglistPolicies(
+            local=lists.get("local"),
+            default_policy=lists.get("default_policy", "annotate"),
+            rules=tuple(ListPolicy(**rule) for rule in lists.get("policies") or ()),
+            extra=tuple(ExtraList(**entry) for entry in lists.get("extra") or ()),
+        ),
+        protected=Protected(tuple(protected.get("domains") or ()), tuple(protected.get("networks") or ())),
+        export=ExportPolicy(**export),
+        scoring_model=(value.get("scoring") or {}).get("model", "v1"),
+    )
+
+
+def _feed(entry: Mapping[str, Any]) -> Feed:
+    read = {key: value for key, value in entry.items() if key not in ("from", "until")}
+    read["options"] = dict(entry.get("options") or {})
+    read["interval"] = _interval(entry.get("interval", "1d"))
+    read["types"] = tuple(entry["types"])
+    read["contract"] = Contract(**(entry.get("contract") or {}))
+    read["credentials"] = Credentials(**entry["credentials"]) if entry.get("credentials") else None
+    for key, name in (("from", "from_day"), ("until", "until_day")):
+        read[name] = date.fromisoformat(entry[key]) if entry.get(key) else None
+    return Feed(**read)
+
+
+def _interval(text: str) -> timedelta:
+    return timedelta(minutes=int(text[:-1]) * {"m": 1, "h": 60, "d": 1440}[text[-1]])
 
 
 def _content_hash(value: Feed | Catalogue) -> str:

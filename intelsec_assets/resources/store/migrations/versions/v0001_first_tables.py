@@ -12,11 +12,11 @@ branch_labels = None
 depends_on = None
 
 
-def _instant() -> sa.types.TypeEngine[object]:
+def _instant() -> sa.DateTime:
     return sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
 
-def _sequence() -> sa.types.TypeEngine[object]:
+def _sequence() -> sa.BigInteger:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 

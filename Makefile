@@ -1,0 +1,70 @@
+# The verbs of the project; `make help` lists them. The first verb makes its own environment from uv.lock.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+
+# DATA = folder with feeds, or `online` (default: the bundled sample); DAY, or FROM and TO = which days
+DATA ?=
+DAY ?=
+FROM ?=
+TO ?=
+WORKSPACE := $(if $(DATA),--data "$(DATA)")
+DAYS := $(if $(DAY),--day "$(DAY)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
+
+.PHONY: help
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 …"; exit 2; }
+	@echo "installing uv $(UV_VERSION) into .tools"
+	@$(PYTHON) -m venv .tools/uv && .tools/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# one stamp a set of packages; a newer lock or pyproject installs again
+.venv/.run: $(UV) pyproject.toml uv.lock
+	@echo "installing what a run needs into .venv"
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) && touch $@
+
+.venv/.dev: $(UV) pyproject.toml uv.lock
+	@echo "installing what tests need into .venv"
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --extra postgres && touch $@ .venv/.run
+
+.venv/.bench: .venv/.dev
+	@echo "installing the peers of the benchmarks into .venv"
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --group bench --extra postgres && touch $@
+
+.PHONY: run
+run: .venv/.run ## the main job on the bundled sample; DATA=folder DAY=… or FROM=… TO=… for others
+	@$(BIN)/intelsec run $(WORKSPACE) $(DAYS)
+
+.PHONY: dev
+dev: .venv/.run ## the Dagster UI on http://localhost:3000 over the same data (DATA=folder for others)
+	@$(BIN)/intelsec dev $(WORKSPACE)
+
+.PHONY: test
+test: .venv/.dev ## the tests (under 5 minutes), ending with the real parts that were not there
+	@$(BIN)/pytest
+
+.PHONY: test-all
+test-all: .venv/.dev ## the tests with the long ones: browser, faults, large inputs
+	@INTELSEC_TEST_ALL=1 $(BIN)/pytest
+
+.PHONY: bench
+bench: .venv/.bench ## measure the performance bars beside the peers; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+.PHONY: lint
+lint: .venv/.dev ## ruff, mypy and the Dagster definitions
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/dagster definitions validate -w workspace.yaml
+
+.PHONY: doctor
+doctor: .venv/.run ## what is installed, configured and reachable, and what to do about the rest
+	@$(BIN)/intelsec doctor $(WORKSPACE)
+
+.PHONY: clean
+clean: ## remove what runs made (.intelsec), not the environment
+	@rm -rf .intelsec

@@ -1,0 +1,68 @@
+"""The command `intelsec`: registers the subcommands and turns known errors into one line and an exit code.
+
+Exit codes: 0 done, 1 something is wrong in the data, 2 wrong use, 3 a part is not reachable.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from intelsec_assets.commands import faces
+from intelsec_assets.commands.canon import canon
+from intelsec_assets.commands.dev import dev
+from intelsec_assets.commands.doctor import doctor
+from intelsec_assets.commands.explain import explain
+from intelsec_assets.commands.feeds import feeds
+from intelsec_assets.commands.run import backfill, run
+from intelsec_assets.commands.status import status
+from intelsec_assets.feeds.catalogue import CatalogueError
+from intelsec_assets.resources.lake import LakeError
+from intelsec_assets.resources.store import LockHeld, StoreError
+from intelsec_assets.settings import SettingsError
+
+app = typer.Typer(
+    name="intelsec",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Threat intelligence in, scored and exported indicators out. Exit codes: 0 done, 1 something is wrong in the "
+    "data, 2 wrong use, 3 a part is not reachable.",
+)
+for name, command in (
+    ("run", run),
+    ("backfill", backfill),
+    ("status", status),
+    ("explain", explain),
+    ("canon", canon),
+    ("doctor", doctor),
+    ("dev", dev),
+):
+    app.command(name)(command)
+app.add_typer(feeds, name="feeds")
+
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (CatalogueError, faces.WRONG_USE),
+    (SettingsError, faces.WRONG_USE),
+    (LakeError, faces.FOUND_SOMETHING),
+    (LockHeld, faces.NOT_REACHABLE),
+    (StoreError, faces.NOT_REACHABLE),
+)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except Exception as error:
+        for kind, code in _CODES:
+            if isinstance(error, kind):
+                faces.people.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+                sys.exit(code)
+        raise
+
+
+if __name__ == "__main__":
+    main()

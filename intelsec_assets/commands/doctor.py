@@ -1,0 +1,133 @@
+"""`intelsec doctor`: what is installed, configured and reachable, what is not, and what to do about it.
+
+Each look is a function that answers with a finding; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import httpx
+import typer
+
+from intelsec_assets.commands.faces import DONE, NOT_REACHABLE, Data, Json, print_json, workspace_settings
+from intelsec_assets.feeds.catalogue import CatalogueError
+from intelsec_assets.resources.lake import LakeError
+from intelsec_assets.resources.store import StoreError
+from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.settings import Settings
+
+LEAST_FREE = 2 * 2**30  # bytes: a day of the real feeds writes 50 MB, a rebuild keeps old and new side by side
+MISP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A look at one part. `state` is ok, missing (optional, not there) or broken (configured, does not work)."""
+
+    part: str
+    state: str
+    found: str
+    what_to_do: str = ""
+
+
+def doctor(data: Data = None, json: Json = False) -> None:
+    """What is installed, configured and reachable, what is not, and what to do about it.
+
+    Exit code 3 when a configured part does not work. Example: intelsec doctor
+    """
+    settings = workspace_settings(data)
+    findings = [look(settings) for look in LOOKS]
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for f in findings:
+            typer.echo(f"{f.state:<8} {f.part:<12} {f.found}" + (f"\n{'':<22}-> {f.what_to_do}" if f.what_to_do else ""))
+    raise typer.Exit(NOT_REACHABLE if any(f.state == "broken" for f in findings) else DONE)
+
+
+def _python(_: Settings) -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dagster", "duckdb", "pymisp"))
+    return Finding("python", "ok", f"{version}; {packages}")
+
+
+def _home(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    found = f"{settings.home}, {free // 2**20:,} MB free"
+    if not os.access(folder, os.W_OK):
+        return Finding("home", "broken", f"{folder} cannot be written", "give the folder to this user or set INTELSEC_HOME")
+    if free < LEAST_FREE:
+        return Finding("home", "broken", found, f"free some: at least {LEAST_FREE // 2**20:,} MB, or set INTELSEC_HOME")
+    return Finding("home", "ok", found)
+
+
+def _catalogue(settings: Settings) -> Finding:
+    try:
+        catalogue = Workspace.of(settings).catalogue()
+    except CatalogueError as error:
+        return Finding("catalogue", "broken", str(error), "correct the entry that the message names")
+    found = f"{catalogue.path}: {len(catalogue.enabled_feeds)} feeds enabled, data from {settings.source_name}"
+    return Finding("catalogue", "ok", found)
+
+
+def _credentials(settings: Settings) -> Finding:
+    try:
+        feeds = Workspace.of(settings).catalogue().enabled_feeds
+    except CatalogueError:
+        return Finding("credentials", "missing", "unknown while the catalogue does not load")
+    wanted = sorted({feed.credentials.env for feed in feeds if feed.credentials})
+    unset = [name for name in wanted if not os.environ.get(name)]
+    if unset and settings.data_root is None:
+        return Finding("credentials", "broken", f"unset: {', '.join(unset)}", "set them, or disable their feeds")
+    return Finding("credentials", "ok", f"{len(wanted) - len(unset)} of {len(wanted)} set" if wanted else "none needed")
+
+
+def _lake(settings: Settings) -> Finding:
+    lake = Workspace.of(settings).lake()
+    days = lake.days("daily_summary")
+    if not days:
+        return Finding("lake", "missing", f"{lake.root} is empty", "intelsec run")
+    try:
+        for asset in ("indicators", "indicator_scores", "export_plan", "daily_summary"):
+            lake.read(asset, days[-1])
+    except LakeError as error:
+        return Finding("lake", "broken", str(error), f"intelsec run --day {days[-1]}")
+    return Finding("lake", "ok", f"{len(days)} days, newest {days[-1]}, its files are as they were written")
+
+
+def _store(settings: Settings) -> Finding:
+    try:
+        with Workspace.of(settings).store() as store:
+            return Finding("store", "ok", store.place)
+    except StoreError as error:
+        return Finding("store", "broken", str(error), "start the database, or correct INTELSEC_STORE_URL")
+
+
+def _misp(settings: Settings) -> Finding:
+    if settings.misp_url is None:
+        return Finding("misp", "missing", "no server configured; the export plan stays open", "set INTELSEC_MISP_URL and INTELSEC_MISP_KEY")
+    key = os.environ.get(settings.misp_key_variable)
+    if not key:
+        return Finding("misp", "broken", f"{settings.misp_url}: no key", f"set {settings.misp_key_variable}")
+    try:
+        answer = httpx.get(
+            f"{settings.misp_url.rstrip('/')}/servers/getVersion",
+            headers={"Authorization": key, "Accept": "application/json", "Content-Type": "application/json"},
+            timeout=MISP_SECONDS,
+        )
+        answer.raise_for_status()
+        return Finding("misp", "ok", f"{settings.misp_url}, MISP {answer.json()['version']}")
+    except httpx.HTTPStatusError as error:
+        return Finding("misp", "broken", f"{settings.misp_url} answers {error.response.status_code}", "check the key and its role")
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Finding("misp", "broken", f"{settings.misp_url}: {type(error).__name__}", "check the address, the server and its certificate")
+
+
+LOOKS: tuple[Callable[[Settings], Finding], ...] = (_python, _home, _catalogue, _credentials, _lake, _store, _misp)

@@ -1,0 +1,140 @@
+"""`intelsec run` and `intelsec backfill`: days through all assets, with progress, ending in a summary.
+
+The days run as Dagster jobs in this process (`intelsec_jobs.runner`); nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from intelsec_assets import progress
+from intelsec_assets.commands import summary_view
+from intelsec_assets.commands.faces import (
+    FOUND_SOMETHING,
+    WRONG_USE,
+    Data,
+    Day,
+    Json,
+    day_option,
+    fail,
+    people,
+    print_json,
+    workspace_settings,
+)
+from intelsec_assets.days import days_between, previous_day
+from intelsec_assets.feeds.available import local_days
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.settings import Settings
+
+FirstDay = Annotated[str | None, typer.Option("--from", help="First day of a span, YYYY-MM-DD.")]
+LastDay = Annotated[str | None, typer.Option("--to", help="Last day of a span, YYYY-MM-DD.")]
+
+
+def run(day: Day = None, first: FirstDay = None, last: LastDay = None, data: Data = None, json: Json = False) -> None:
+    """Run the main job: feeds, observations, indicators, scores, export, summary.
+
+    Without a day: every day the data holds. Example: intelsec run --day 2026-03-04
+    """
+    settings = workspace_settings(data)
+    _run(settings, _span(settings, day_option(day), day_option(first, "--from"), day_option(last, "--to")), json)
+
+
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")],
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Build a span of days in order from stored snapshots; no target is written to.
+
+    Example: intelsec backfill --from 2026-03-02 --to 2026-03-08
+    """
+    settings = workspace_settings(data)
+    days = _span(settings, None, day_option(first, "--from"), day_option(last, "--to"))
+    _run(settings, days, json, job="backfill", last_job=None)
+
+
+def _span(settings: Settings, day: date | None, first: date | None, last: date | None) -> list[date]:
+    """The days asked for."""
+    if day is not None and (first is not None or last is not None):
+        fail("--day and --from/--to exclude each other", WRONG_USE)
+    if day is not None:
+        return [day]
+    held = _days_held(settings)
+    if first is None and last is None:
+        return held
+    first, last = first or held[0], last or held[-1]
+    if last < first:
+        fail(f"--from {first} is after --to {last}", WRONG_USE)
+    return days_between(first, last)
+
+
+def _days_held(settings: Settings) -> list[date]:
+    if settings.data_root is None:
+        return [previous_day(system_clock().date())]
+    days = local_days(Workspace.of(settings).catalogue(), settings.data_root)
+    if not days:
+        fail(f"{settings.data_root} holds no dated feed; name the day: --day YYYY-MM-DD", WRONG_USE)
+    return days_between(days[0], days[-1])
+
+
+def _run(settings: Settings, days: Sequence[date], json: bool, job: str = "daily_intel", last_job: str | None = "export") -> None:
+    with _progress(days):
+        # the location and Dagster take seconds to import: only when something is to be run
+        from intelsec_jobs.runner import run_days
+
+        outcomes = run_days(settings, days, job=job, last=last_job)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    workspace = Workspace.of(settings)
+    built = [outcome.day for outcome in outcomes if not outcome.error]
+    changed = sum(outcome.changed for outcome in outcomes)
+    if built:
+        with workspace.store() as store:
+            summary = summary_view.read_summary(
+                workspace.lake(),
+                built[-1],
+                workspace.catalogue(),
+                summary_view.newest_by_target(store.exports(day=built[-1])) if last_job else [],
+                store.latest_checks(built[-1]),
+            )
+        if json:
+            print_json(summary.to_json() | {"changed": changed, "errors": [o.error for o in failed]})
+        else:
+            for line in summary_view.render(summary):
+                typer.echo(line)
+            for line in _closing(settings, built, changed):
+                typer.echo(line)
+    for outcome in failed:
+        fail(f"{outcome.job} of {outcome.day} failed. {outcome.error}", FOUND_SOMETHING)
+
+
+def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[str]:
+    days = f"{len(set(built))} days, {built[0]} to {built[-1]}" if built[0] != built[-1] else str(built[0])
+    news = f"{changed:,} partitions written" if changed else "nothing changed, nothing written"
+    return [
+        f"run         {days}: {news}",
+        f"files       {settings.exports / 'latest'}",
+        f"lake        {settings.lake}",
+        "next        intelsec explain INDICATOR (why it scores what it scores); make dev (the same in the Dagster UI)",
+    ]
+
+
+@contextmanager
+def _progress(days: Sequence[date]) -> Iterator[None]:
+    """A line that says which day and step is running, kept out of standard output."""
+    started = time.monotonic()
+    seen: set[str] = set()
+
+    def show(report: progress.Report) -> None:
+        seen.add(report.day)
+        text = f"day {len(seen)}/{len(days)}  {report.day}  {report.asset}  {report.outcome}"
+        status.update(f"{text}  [dim]{time.monotonic() - started:.0f} s[/]")
+
+    with people.status("starting") as status, progress.listening(show):
+        yield

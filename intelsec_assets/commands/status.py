@@ -1,0 +1,80 @@
+"""`intelsec status`: where the workspace stands: newest day, targets, feeds held, failed checks, runs, notices.
+
+Read from the lake and the store; nothing is run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from intelsec_assets.commands import summary_view
+from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, Data, Day, Json, day_option, print_json, workspace_settings
+from intelsec_assets.records import FAILED, RUNNING
+from intelsec_assets.resources.store import LockHeld, Store
+from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.settings import Settings
+
+
+def status(day: Day = None, data: Data = None, json: Json = False) -> None:
+    """Where things stand: the newest day, what targets hold, what is wrong and what to do about it.
+
+    Exit code 1 when something is wrong. Example: intelsec status --json
+    """
+    settings = workspace_settings(data)
+    workspace = Workspace.of(settings)
+    lake = workspace.lake()
+    days = lake.days("daily_summary")
+    asked = day_option(day) or (days[-1] if days else None)
+    if asked is None:
+        empty: dict[str, Any] = {"home": str(settings.home), "days": 0}
+        if json:
+            print_json(empty)
+        else:
+            typer.echo(f"{settings.home} is empty. Next: intelsec run")
+        raise typer.Exit(DONE)
+    with workspace.store() as store:
+        summary = summary_view.read_summary(
+            lake,
+            asked,
+            workspace.catalogue(),
+            summary_view.newest_by_target(store.exports(day=asked)),
+            store.latest_checks(asked),
+        )
+        problems = _problems(store, summary)
+        if json:
+            print_json(summary.to_json() | {"home": str(settings.home), "days": len(days), "problems": problems})
+        else:
+            _print(settings, summary, problems, f"{len(days)} days, {days[0]} to {days[-1]}")
+    raise typer.Exit(FOUND_SOMETHING if problems else DONE)
+
+
+def _problems(store: Store, summary: summary_view.Summary) -> list[str]:
+    """What a person should look at, most pressing first."""
+    found = [f"check {c.asset}.{c.check} failed: {c.evidence.get('found', '')}" for c in summary.checks if not c.passed]
+    found += [f"feed {feed['feed']} is {feed['held']}" for feed in summary.feeds if feed["held"]]
+    for run in store.runs(limit=5):
+        if run.status == FAILED:
+            found.append(f"run {run.job} {run.day or ''} failed: {(run.error or '').splitlines()[0][:200]}")
+        elif run.status == RUNNING and _nobody_runs(store):
+            found.append(f"run {run.job} {run.day or ''} was cut off; run it again: intelsec run --day {run.day}")
+    found += [f"notice: {notice.subject}: {notice.text.splitlines()[0][:200]}" for notice in store.notices(limit=3)]
+    return found
+
+
+def _nobody_runs(store: Store) -> bool:
+    try:
+        with store.lock("run"):
+            return True
+    except LockHeld:
+        return False
+
+
+def _print(settings: Settings, summary: summary_view.Summary, problems: list[str], days: str) -> None:
+    for line in summary_view.render(summary):
+        typer.echo(line)
+    typer.echo(f"workspace   {settings.home} ({days})")
+    for problem in problems:
+        typer.echo(f"look at     {problem}")
+    typer.echo("next        " + ("intelsec doctor" if problems else "intelsec explain INDICATOR"))

@@ -1,0 +1,168 @@
+"""The summary of a day as at most 25 lines for people, or as a value for machines.
+
+Figures come from `daily_summary` and the store; none is computed here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from intelsec_assets import engine
+from intelsec_assets.feeds.catalogue import Catalogue
+from intelsec_assets.records import CheckResult, ExportRun
+from intelsec_assets.resources.lake import Lake
+
+MOST_FEED_ROWS = 11  # the whole summary has at most 25 lines
+
+Figures = Mapping[tuple[str, str, str], float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A day as people ask for it."""
+
+    day: date
+    feeds: Sequence[Mapping[str, Any]]
+    dedup: Mapping[str, Mapping[str, float]]
+    decisions: Mapping[str, int]
+    plan: Mapping[str, int]
+    targets: Sequence[ExportRun]
+    checks: Sequence[CheckResult]
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines; keys are stable."""
+        return {
+            "day": str(self.day),
+            "feeds": [dict(feed) for feed in self.feeds],
+            "dedup": {name: dict(values) for name, values in self.dedup.items()},
+            "decisions": dict(self.decisions),
+            "plan": dict(self.plan),
+            "targets": [
+                {
+                    "target": t.target,
+                    "status": t.status,
+                    "added": t.added,
+                    "updated": t.updated,
+                    "withdrawn": t.withdrawn,
+                    "unchanged": t.unchanged,
+                    "quarantined": t.quarantined,
+                    "detail": t.detail,
+                }
+                for t in self.targets
+            ],
+            "checks": {
+                "passed": sum(c.passed for c in self.checks),
+                "failed": [{"asset": c.asset, "check": c.check, **c.evidence} for c in self.checks if not c.passed],
+            },
+        }
+
+
+def read_summary(
+    lake: Lake, day: date, catalogue: Catalogue, targets: Sequence[ExportRun], checks: Sequence[CheckResult]
+) -> Summary:
+    """The summary of a built day. Raises LakeError when the day is not there."""
+    with engine.session() as con:
+        rows = lake.relation(con, lake.read("daily_summary", day)).project("section, name, metric, value").fetchall()
+        held = dict(
+            lake.relation(con, lake.read("feed_status", day)).filter("held").project("feed, status").fetchall()
+        )
+    figures: Figures = {(section, name, metric): value for section, name, metric, value in rows}
+    dedup: dict[str, dict[str, float]] = defaultdict(dict)
+    for (section, name, metric), value in figures.items():
+        if section == "dedup":
+            dedup[name][metric] = value
+    return Summary(
+        day,
+        _feeds(figures, catalogue, held),
+        dedup,
+        {name: int(v) for (section, name, _), v in figures.items() if section == "decision"},
+        {name: int(v) for (section, name, _), v in figures.items() if section == "plan"},
+        targets,
+        checks,
+    )
+
+
+def newest_by_target(exports: Sequence[ExportRun]) -> list[ExportRun]:
+    """Of exports that come newest first, the newest of each target: how it stands."""
+    newest: dict[str, ExportRun] = {}
+    for export in exports:
+        newest.setdefault(export.target, export)
+    return sorted(newest.values(), key=lambda export: export.target)
+
+
+def _feeds(figures: Figures, catalogue: Catalogue, held: Mapping[str, str]) -> list[dict[str, Any]]:
+    feeds = []
+    for feed in catalogue.enabled_feeds:
+        count = {m: int(figures.get(("feed", feed.name, m), 0)) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
+        ratio = figures.get(("feed", feed.name, "dedup_ratio"), 0.0)
+        feeds.append(
+            {"feed": feed.name, "publisher": feed.publisher, **count, "dedup_ratio": ratio, "held": held.get(feed.name, "")}
+        )
+    return feeds
+
+
+def grouped(feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row a feed, or, where that would be too many, a row a publisher for publishers of several feeds."""
+    if len(feeds) <= MOST_FEED_ROWS:
+        return [dict(feed) for feed in feeds]
+    publishers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for feed in feeds:
+        publishers[feed["publisher"]].append(feed)
+    rows: list[dict[str, Any]] = []
+    for publisher, members in publishers.items():
+        if len(members) == 1:
+            rows.append(dict(members[0]))
+            continue
+        sums = {m: sum(f[m] for f in members) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
+        held = [f"{f['feed']} {f['held']}" for f in members if f["held"]]
+        rows.append({"feed": f"{publisher}: {len(members)} feeds", **sums, "held": ", ".join(held)})
+    return rows
+
+
+def render(summary: Summary) -> list[str]:
+    """Lines for people."""
+    lines = [f"{summary.day}  {'feed':<34}{'rows in':>10}{'kept':>10}{'merged':>10}{'rejected':>10}  "]
+    rows = grouped(summary.feeds)
+    for row in rows:
+        held = f"  held: {row['held']}" if row["held"] else ""
+        lines.append(
+            f"            {row['feed'][:33]:<34}{row['rows_in']:>10,}{row['rows_kept']:>10,}"
+            f"{row['rows_merged']:>10,}{row['rows_rejected']:>10,}{held[:60]}"
+        )
+    lines += [*_figures(summary), *_targets(summary), *_checks(summary)]
+    return [line.rstrip() for line in lines]
+
+
+def _figures(summary: Summary) -> list[str]:
+    day, window = summary.dedup.get("day", {}), summary.dedup.get("window_7d", {})
+    live = int(summary.dedup.get("live", {}).get("indicators", 0))
+    plan = summary.plan
+    return [
+        f"duplicates  {day.get('dedup_ratio', 0):.1%} of the day's {int(day.get('listings', 0)):,} listings, "
+        f"{window.get('dedup_ratio', 0):.1%} of the last 7 days' {int(window.get('listings', 0)):,}",
+        f"indicators  {live:,} live: "
+        + ", ".join(f"{summary.decisions.get(name, 0):,} {name}" for name in ("export", "hold", "suppress")),
+        "plan        "
+        + ", ".join(f"{plan.get(a, 0):,} {a}" for a in ("add", "update", "withdraw", "hold", "keep"))
+        + " against the day before",
+    ]
+
+
+def _targets(summary: Summary) -> list[str]:
+    lines = []
+    for t in summary.targets:
+        counts = f"{t.added:,} added, {t.updated:,} updated, {t.withdrawn:,} withdrawn"
+        refused = f", {t.quarantined:,} refused" if t.quarantined else ""
+        lines.append(f"{t.target:<12}{counts}{refused}{'; ' + t.detail if t.detail else ''}"[:160])
+    return lines
+
+
+def _checks(summary: Summary) -> list[str]:
+    failed = [c for c in summary.checks if not c.passed]
+    line = f"checks      {sum(c.passed for c in summary.checks)} passed, {len(failed)} failed"
+    details = [f"            {c.asset}.{c.check}: {c.evidence.get('found', '')}"[:160] for c in failed[:3]]
+    return [line, *details]

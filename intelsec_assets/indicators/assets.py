@@ -1,0 +1,137 @@
+"""Assets of the indicators: the live state of a day, what overlaps, what is on a warninglist, what it scores.
+
+Each builds on its own day before where it says so; how, is in the pure modules beside this one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from intelsec_assets import policies
+from intelsec_assets.days import day_end
+from intelsec_assets.indicators import copies, scoring, state, warninglists
+from intelsec_assets.indicators.models import load_model
+from intelsec_assets.resources.partition import build, materialized, partition_day
+from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.tables import FEED_OVERLAPS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS, Table
+
+
+def _yesterday(table: Table) -> dg.AssetDep:
+    return dg.AssetDep(table.name, partition_mapping=policies.YESTERDAY)
+
+
+@dg.asset(
+    deps=["observations", _yesterday(INDICATORS)],
+    group_name="indicators",
+    partitions_def=policies.DAILY,
+    kinds={"duckdb", "parquet"},
+    owners=[policies.INTEL_TEAM],
+    code_version="1",
+    freshness_policy=policies.FRESH_DAILY,
+    description=f"{INDICATORS.grain.capitalize()}.\n\nYesterday's state and today's observations, merged; what no feed has "
+    f"listed for {state.RETIRE_AFTER_DAYS} days leaves.",
+)
+def indicators(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, day = workspace.lake(), partition_day(context)
+    observations, before = lake.read("observations", day), lake.previous(INDICATORS.name, day)
+    built = build(
+        lake,
+        INDICATORS,
+        day,
+        lambda con: state.merge(
+            con, lake.relation(con, observations), lake.relation(con, before) if before else None, day
+        ),
+        inputs=[observations, *([before] if before else [])],
+        code_version="1",
+    )
+    return materialized(INDICATORS, built)
+
+
+@dg.asset(
+    deps=[INDICATORS.name],
+    group_name="indicators",
+    partitions_def=policies.DAILY,
+    kinds={"duckdb", "parquet"},
+    owners=[policies.INTEL_TEAM],
+    code_version="1",
+    description=f"{FEED_OVERLAPS.grain.capitalize()}.\n\nWhich feeds are copies of one another, measured; a copy adds no corroboration.",
+)
+def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, day = workspace.lake(), partition_day(context)
+    live = lake.read(INDICATORS.name, day)
+    built = build(
+        lake, FEED_OVERLAPS, day, lambda con: copies.overlaps(con, lake.relation(con, live)), inputs=[live], code_version="1"
+    )
+    return materialized(FEED_OVERLAPS, built)
+
+
+@dg.asset(
+    deps=[INDICATORS.name, _yesterday(WARNINGLIST_HITS)],
+    group_name="indicators",
+    partitions_def=policies.DAILY,
+    kinds={"duckdb", "parquet"},
+    owners=[policies.INTEL_TEAM],
+    code_version="1",
+    description=f"{WARNINGLIST_HITS.grain.capitalize()}.\n\nWarninglists by their policy, and our own names and networks. "
+    "New indicators are matched, all of them when a list changed.",
+)
+def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
+    live, before = lake.read(INDICATORS.name, day), lake.previous(WARNINGLIST_HITS.name, day)
+    lists = warninglists.load_lists(workspace.data, catalogue.warninglists, catalogue.protected)
+    built = build(
+        lake,
+        WARNINGLIST_HITS,
+        day,
+        lambda con: warninglists.update_hits(
+            con,
+            lake.relation(con, live),
+            lake.relation(con, before) if before else None,
+            lists,
+            day,
+            lists_changed=before is None or before.note != lists.digest,
+        ),
+        inputs=[live, *([before] if before else [])],
+        code_version="1",
+        note=lists.digest,
+    )
+    return materialized(WARNINGLIST_HITS, built, lists=len(lists), lists_digest=lists.digest)
+
+
+@dg.asset(
+    deps=[INDICATORS.name, WARNINGLIST_HITS.name],
+    group_name="indicators",
+    partitions_def=policies.DAILY,
+    kinds={"duckdb", "parquet"},
+    owners=[policies.INTEL_TEAM],
+    code_version="1",
+    freshness_policy=policies.FRESH_DAILY,
+    automation_condition=dg.AutomationCondition.eager()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+    description=f"{INDICATOR_SCORES.grain.capitalize()}.\n\nThe score, the contributions that sum to it, the decision and its reason.",
+)
+def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
+    live, hits = lake.read(INDICATORS.name, day), lake.read(WARNINGLIST_HITS.name, day)
+    model = load_model(catalogue.scoring_model)
+    trust = {feed.name: (feed.trust, feed.trust_weight) for feed in catalogue.feeds}
+    built = build(
+        lake,
+        INDICATOR_SCORES,
+        day,
+        lambda con: scoring.score(
+            con,
+            lake.relation(con, live),
+            lake.relation(con, hits),
+            model=model,
+            trust=trust,
+            export=catalogue.export,
+            as_of=day_end(day),
+        ),
+        inputs=[live, hits],
+        code_version="1",
+        configuration=f"{model} {sorted(trust.items())} {catalogue.export}",
+    )
+    return materialized(INDICATOR_SCORES, built, model=model.version)

@@ -1,0 +1,111 @@
+"""Invariants of lake tables as Dagster checks: one step a table, evidence in the UI, verdicts kept in the store.
+
+Exports read those verdicts; which invariants there are belongs to the domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from intelsec_assets import engine
+from intelsec_assets.invariants import AS_WRITTEN, Day, Invariant, Verdict
+from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
+from intelsec_assets.resources.partition import partition_day
+from intelsec_assets.records import CheckResult
+from intelsec_assets.resources.workspace import Workspace, system_clock
+
+
+def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksDefinition:
+    """The checks of one table: its file is the one that was written, and each invariant holds."""
+    specs = [
+        dg.AssetCheckSpec(
+            AS_WRITTEN, asset=asset, blocking=True, description="The file in the lake is the one that was written."
+        ),
+        *(
+            dg.AssetCheckSpec(i.name, asset=asset, blocking=i.blocking, description=f"{i.claim} {i.what_to_do}")
+            for i in invariants
+        ),
+    ]
+
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
+    def checks(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
+        day = partition_day(context)
+        outcomes = evaluate(workspace.lake(), asset, day, invariants)
+        now = system_clock()
+        with workspace.store() as store:
+            store.record_checks(
+                [
+                    CheckResult(
+                        asset=asset,
+                        check=outcome.name,
+                        day=day,
+                        passed=outcome.verdict.passed,
+                        severity="ERROR" if outcome.blocking else "WARN",
+                        blocking=outcome.blocking,
+                        data_version=outcome.data_version,
+                        run_id=context.run.run_id,
+                        at=now,
+                        evidence=outcome.evidence,
+                    )
+                    for outcome in outcomes
+                ]
+            )
+        for outcome in outcomes:
+            yield dg.AssetCheckResult(
+                check_name=outcome.name,
+                asset_key=asset,
+                passed=outcome.verdict.passed,
+                severity=dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN,
+                metadata=outcome.evidence,
+            )
+
+    return checks
+
+
+class Outcome:
+    """A verdict with what it was about."""
+
+    def __init__(self, name: str, blocking: bool, verdict: Verdict, data_version: str, what_to_do: str) -> None:
+        self.name, self.blocking, self.verdict, self.data_version = name, blocking, verdict, data_version
+        self.evidence: dict[str, Any] = {
+            "count": verdict.count,
+            "threshold": verdict.threshold,
+            "found": verdict.found or ("holds" if verdict.passed else f"{verdict.count:,} rows break it"),
+            "sample": [dict(row) for row in verdict.sample],
+            "what to do": "nothing" if verdict.passed else what_to_do,
+        }
+
+
+def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant]) -> list[Outcome]:
+    """Verdicts on a table of a day. A file that is not the one that was written fails every claim about it."""
+    try:
+        file = lake.read(asset, day)
+    except LakeError as error:
+        broken = Verdict(passed=False, count=1, found=str(error))
+        names = [(AS_WRITTEN, True), *((i.name, i.blocking) for i in invariants)]
+        return [Outcome(name, blocking, broken, "", f"intelsec run --day {day}") for name, blocking in names]
+    outcomes = [Outcome(AS_WRITTEN, True, Verdict(passed=True, found=file.sha256), file.sha256, "")]
+    for invariant in invariants:
+        verdict = _judge(lake, file, invariant)
+        outcomes.append(Outcome(invariant.name, invariant.blocking, verdict, file.sha256, invariant.what_to_do))
+    return outcomes
+
+
+def _judge(lake: Lake, file: LakeFile, invariant: Invariant) -> Verdict:
+    with ExitStack() as stack:
+        con = stack.enter_context(engine.session())
+        try:
+            tables = {file.asset: lake.relation(con, file)}
+            tables |= {name: lake.relation(con, lake.read(name, file.day)) for name in invariant.needs}
+            before = {name: lake.previous(name, file.day) for name in invariant.needs_before}
+            relations = {name: lake.relation(con, found) for name, found in before.items() if found is not None}
+            return invariant.evaluate(Day(file.day, con, tables, relations))
+        except (LakeError, duckdb.Error) as error:
+            # could not be evaluated: not the same as failed, but just as little a reason to go on
+            return Verdict(passed=False, count=1, found=f"could not be evaluated: {error}")

@@ -1,0 +1,152 @@
+"""Building one partition of a lake table from an asset: skip what is current, compute, write, tell Dagster.
+
+The shape all assets share; what a table holds is computed by the function each asset passes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from intelsec_assets import engine, progress
+from intelsec_assets.days import parse_day
+from intelsec_assets.resources.lake import Lake, LakeFile, fingerprint
+from intelsec_assets.tables import Table
+
+Compute = Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]
+PREVIEW_ROWS = 20
+PREVIEW_TEXT = 200  # characters of a cell: the UI shows a table, not a document
+
+
+@dataclass(frozen=True)
+class Built:
+    """A partition and whether its content is another than before."""
+
+    file: LakeFile
+    changed: bool
+
+
+def partition_day(context: Any) -> date:
+    """The day an asset or check is asked for."""
+    return parse_day(context.partition_key)
+
+
+def build(
+    lake: Lake,
+    table: Table,
+    day: date,
+    compute: Compute,
+    *,
+    inputs: Sequence[LakeFile],
+    code_version: str,
+    configuration: str = "",
+    asset: str | None = None,
+    note: str = "",
+) -> Built:
+    """The partition, computed only if it is not there whole and made from just these inputs."""
+    target = Target(table, asset or table.name, note)
+    only = [target]
+    return build_together(
+        lake, only, day, lambda con: (compute(con),), inputs=inputs, code_version=code_version, configuration=configuration
+    )[0]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table to write: under which asset name, and with which note in its stamp."""
+
+    table: Table
+    asset: str
+    note: str = ""
+
+
+def build_together(
+    lake: Lake,
+    targets: Sequence[Target],
+    day: date,
+    compute: Callable[[duckdb.DuckDBPyConnection], Sequence[duckdb.DuckDBPyRelation]],
+    *,
+    inputs: Sequence[LakeFile],
+    code_version: str,
+    configuration: str = "",
+) -> list[Built]:
+    """Partitions that one computation yields, in the order of `targets`; computed only if one of them is not current."""
+    prints = [fingerprint(t.table, code_version, configuration + t.note, inputs) for t in targets]
+    found = [lake.current(t.asset, day, p) for t, p in zip(targets, prints, strict=True)]
+    names = " + ".join(t.asset for t in targets)
+    if all(file is not None for file in found):
+        progress.report(names, str(day), "unchanged")
+        return [Built(file, changed=False) for file in found if file is not None]
+    progress.report(names, str(day))
+    hashes = {file.key: file.sha256 for file in inputs}
+    built = []
+    with engine.session() as con:
+        for target, print_, rows in zip(targets, prints, compute(con), strict=True):
+            before = lake.stamped_sha256(target.asset, day)
+            file = lake.write(
+                con, target.table, target.asset, day, rows, fingerprint=print_, inputs=hashes, note=target.note
+            )
+            built.append(Built(file, changed=file.sha256 != before))
+    progress.report(names, str(day), ", ".join(f"{b.file.rows:,} rows" for b in built))
+    return built
+
+
+def materialized(
+    table: Table, built: Built, *, asset_key: dg.AssetKey | None = None, **extra: Any
+) -> dg.MaterializeResult[Any]:
+    """What the UI shows of a partition: row counts, schema, preview, file, and the content hash as data version."""
+    file = built.file
+    metadata = {
+        "dagster/row_count": file.rows,
+        "dagster/partition_row_count": file.rows,
+        "dagster/column_schema": column_schema(table),
+        "dagster/table_name": table.name,
+        "dagster/uri": file.path.as_uri(),
+        "preview": preview(file),
+        "bytes": file.size,
+        "changed": built.changed,
+        **extra,
+    }
+    return dg.MaterializeResult(
+        asset_key=asset_key, metadata=metadata, data_version=dg.DataVersion(file.sha256)
+    )
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Columns with their descriptions, as the UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                c.name,
+                c.type,
+                description=c.description,
+                constraints=dg.TableColumnConstraints(nullable=c.nullable),
+            )
+            for c in table.columns
+        ]
+    )
+
+
+def preview(file: LakeFile) -> dg.MetadataValue[Any]:
+    """First rows as a table."""
+    with engine.session() as con:
+        cursor = con.execute("select * from read_parquet(?) limit ?", [str(file.path), PREVIEW_ROWS])
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+    records = [dg.TableRecord({n: _cell(v) for n, v in zip(names, row, strict=True)}) for row in rows]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)[:PREVIEW_TEXT]
+    return str(value)[:PREVIEW_TEXT]
+

@@ -1,0 +1,84 @@
+"""The workspace as a Dagster resource: one data root with its lake, raw bytes, catalogue, store and exports.
+
+Tests and environments replace it as a whole through `build_defs`; what assets do with the parts is theirs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from intelsec_assets.feeds.catalogue import Catalogue, catalogue_for, load_catalogue
+from intelsec_assets.feeds.snapshot import RawStore
+from intelsec_assets.resources.lake import Lake
+from intelsec_assets.resources.store import Store
+from intelsec_assets.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, for live edges only: fetching, ledger, run records."""
+    return datetime.now(UTC)
+
+
+class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where this location reads from and writes to."""
+
+    home: str
+    data_root: str | None = None
+    catalogue_path: str | None = None
+    store_url: str
+    allowed_networks: list[str] = []
+
+    @classmethod
+    def of(cls, settings: Settings) -> Workspace:
+        """The workspace that the settings describe; an address with a password stays a name of a variable."""
+        from_environment = os.environ.get("INTELSEC_STORE_URL") == settings.store_url
+        return cls(
+            home=str(settings.home),
+            data_root=None if settings.data_root is None else str(settings.data_root),
+            catalogue_path=None if settings.catalogue is None else str(settings.catalogue),
+            store_url=dg.EnvVar("INTELSEC_STORE_URL") if from_environment else settings.store_url,
+            allowed_networks=list(settings.allowed_networks),
+        )
+
+    def __repr__(self) -> str:
+        """Without the store's address, which may hold a password."""
+        return f"Workspace(home={self.home!r}, data_root={self.data_root!r})"
+
+    @property
+    def data(self) -> Path | None:
+        """Folder the feeds are read from; None = their published addresses."""
+        return None if self.data_root is None else Path(self.data_root)
+
+    @property
+    def exports(self) -> Path:
+        """Folder of the exported files."""
+        return Path(self.home) / "exports"
+
+    def lake(self) -> Lake:
+        """The lake of this workspace."""
+        return Lake(Path(self.home) / "lake")
+
+    def raw_store(self) -> RawStore:
+        """The raw feed bytes of this workspace."""
+        return RawStore(Path(self.home) / "raw")
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue as it stands now. Raises CatalogueError."""
+        return load_catalogue(Path(self.catalogue_path) if self.catalogue_path else catalogue_for(self.data))
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The operational store, opened and closed."""
+        store = Store.open(self.store_url)
+        try:
+            yield store
+        finally:
+            store.close()

@@ -1,0 +1,100 @@
+"""Where things are: home folder, data root, catalogue, store and MISP address, all read from the environment once.
+
+No file is opened here and no default is a secret; the meaning of each variable is in README, section Configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLE_DATA = REPOSITORY / "samples" / "data"
+ONLINE = "online"  # INTELSEC_DATA=online: feeds are fetched from their published addresses
+
+
+class SettingsError(Exception):
+    """A setting that cannot work; the message names the variable, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One workspace: a data root and the home in which its lake, store, exports and Dagster history live."""
+
+    home: Path
+    data_root: Path | None
+    catalogue: Path | None
+    store_url: str
+    misp_url: str | None
+    misp_key_variable: str
+    automation: frozenset[str]
+    allowed_networks: tuple[str, ...]
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Parquet tables."""
+        return self.home / "lake"
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the raw feed bytes and their snapshots."""
+        return self.home / "raw"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of the exported files."""
+        return self.home / "exports"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME of this workspace."""
+        return self.home / "dagster"
+
+    @property
+    def source_name(self) -> str:
+        """What the workspace reads, for people."""
+        return ONLINE if self.data_root is None else str(self.data_root)
+
+
+def from_environment(env: Mapping[str, str] | None = None) -> Settings:
+    """Settings from INTELSEC_* variables. Raises SettingsError when a named folder does not exist."""
+    env = os.environ if env is None else env
+    data_root = _data_root(env.get("INTELSEC_DATA", ""))
+    home = Path(env["INTELSEC_HOME"]) if env.get("INTELSEC_HOME") else REPOSITORY / ".intelsec" / _slug(data_root)
+    home = home.expanduser().resolve()
+    catalogue = Path(env["INTELSEC_CATALOGUE"]).expanduser().resolve() if env.get("INTELSEC_CATALOGUE") else None
+    if catalogue is not None and not catalogue.is_file():
+        raise SettingsError(f"INTELSEC_CATALOGUE={catalogue}: no such file; name a catalogue YAML file or unset it")
+    return Settings(
+        home=home,
+        data_root=data_root,
+        catalogue=catalogue,
+        store_url=env.get("INTELSEC_STORE_URL") or f"sqlite:///{home / 'store.sqlite'}",
+        misp_url=env.get("INTELSEC_MISP_URL") or None,
+        misp_key_variable="INTELSEC_MISP_KEY",
+        automation=frozenset(part.strip() for part in env.get("INTELSEC_AUTOMATION", "").split(",") if part.strip()),
+        allowed_networks=tuple(
+            part.strip() for part in env.get("INTELSEC_ALLOWED_NETWORKS", "").split(",") if part.strip()
+        ),
+    )
+
+
+def _data_root(text: str) -> Path | None:
+    if text == ONLINE:
+        return None
+    root = Path(text).expanduser().resolve() if text else SAMPLE_DATA
+    if not root.is_dir():
+        raise SettingsError(f"INTELSEC_DATA={root}: no such folder; name a folder that holds feeds, or `{ONLINE}`")
+    return root
+
+
+def _slug(data_root: Path | None) -> str:
+    """Name of the workspace of a data root: two roots never share one, so their states never mix."""
+    if data_root is None:
+        return ONLINE
+    if data_root == SAMPLE_DATA:
+        return "sample"
+    return f"{data_root.name}-{hashlib.sha256(str(data_root).encode()).hexdigest()[:8]}"

@@ -1,0 +1,52 @@
+"""The one assembler: every asset, check, job, schedule, sensor and resource of the location comes together here.
+
+Nothing is defined in this module, and nothing else imports it but the command and tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from intelsec_assets import settings as settings_module
+from intelsec_assets.exports import assets as export_assets
+from intelsec_assets.exports import checks as export_checks
+from intelsec_assets.feeds import checks as feed_checks
+from intelsec_assets.feeds.assets import feed_assets
+from intelsec_assets.indicators import assets as indicator_assets
+from intelsec_assets.indicators import checks as indicator_checks
+from intelsec_assets.kpis import assets as kpi_assets
+from intelsec_assets.resources.misp import Misp
+from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.settings import Settings
+from intelsec_jobs.environments import declared_on
+from intelsec_jobs.jobs import JOBS
+from intelsec_jobs.schedules import build_schedules
+from sensors.automation import build_score_automation
+from sensors.run_failures import build_run_failure_sensor
+
+
+def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings | None = None) -> dg.Definitions:
+    """The location's definitions. `overrides` replaces resources by name, `settings` the environment's.
+
+    Raises CatalogueError, SettingsError or UnknownAutomation: a location that cannot be whole does not load.
+    """
+    settings = settings or settings_module.from_environment()
+    on = declared_on(settings.automation)
+    workspace = Workspace.of(settings)
+    return dg.Definitions(
+        assets=[
+            *feed_assets(workspace.catalogue()),
+            *dg.load_assets_from_modules([indicator_assets, export_assets, kpi_assets]),
+        ],
+        asset_checks=dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
+        jobs=JOBS,
+        schedules=build_schedules(on),
+        sensors=[build_run_failure_sensor("run_failure_notice" in on), build_score_automation("score_automation" in on)],
+        resources={"workspace": workspace, "misp": Misp.of(settings), **(overrides or {})},
+    )
+
+
+defs = build_defs()

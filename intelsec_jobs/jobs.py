@@ -1,0 +1,42 @@
+"""Jobs: which assets run together. Everything here is a selection; order comes from the asset graph.
+
+When a job runs is in `schedules` and `sensors`.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from intelsec_assets.policies import DAILY
+
+_STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets("export_plan", "daily_summary")
+_FILES = dg.AssetSelection.assets("export_files")
+_MISP = dg.AssetSelection.assets("misp_export")
+
+# One process a run: steps are short and share nothing but files, a process each would cost seconds a step.
+_TOGETHER = dg.in_process_executor
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        name,
+        selection=selection,
+        partitions_def=DAILY,
+        executor_def=_TOGETHER,
+        description=description,
+        # what failed in a step fails again; steps that may recover have their own retry policy
+        tags={"dagster/retry_on_asset_or_op_failure": "false"},
+    )
+
+
+DAILY_INTEL = _job(
+    "daily_intel",
+    _STATE | _FILES,
+    "A day from feeds to plan, exported files and summary. Reaches no other system than the feeds.",
+)
+EXPORT = _job("export", _FILES | _MISP, "A day's plan to its targets: files, then MISP. Refuses unless the day's checks passed.")
+BACKFILL = _job("backfill", _STATE, "Rebuild a past day from its stored snapshots. Writes to no target.")
+SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
+WAREHOUSE = _job("warehouse_publish", dg.AssetSelection.assets("warehouse_snapshot"), "Replace the file that analysts open.")
+
+JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE)

@@ -1,6 +1,6 @@
 """The catalogue: feeds, warninglist policies, protected names and export limits as immutable values, loaded from YAML.
 
-How the YAML text is read with its lines is `located_yaml`, what it may say is `catalogue_rules`; nothing is fetched here.
+How YAML is read with its lines is `located_yaml`, what it may say is `catalogue_rules`; nothing is fetched here.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Protected:
 
 @dataclass(frozen=True)
 class ExportPolicy:
-    """What leaves the house: least score (ratio), strictest TLP, types, and days a withdrawn indicator is remembered."""
+    """What leaves the house: least score (ratio), strictest TLP, types; and days a withdrawn one is remembered."""
 
     threshold: float = 0.6
     max_tlp: str = "green"

@@ -16,13 +16,13 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
-
 from intelsec_assets.feeds.located_yaml import LocatedYaml, Problem, YamlPath
 
 PLACEHOLDERS = ("day", "yyyymmdd", "yyyy", "mm", "dd")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+_DOMAIN = re.compile(
+    r"^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+)
 
 
 def problems(document: LocatedYaml) -> list[Problem]:
@@ -60,6 +60,8 @@ def _schema() -> dict[str, Any]:
 
 
 def _schema_problems(document: LocatedYaml, value: object, ref: str, prefix: YamlPath) -> Iterator[Problem]:
+    import jsonschema  # noqa: PLC0415 - a quarter of a second that reading definitions need not wait for twice
+
     schema = _schema() if ref == "#" else {"$ref": ref, "$defs": _schema()["$defs"]}
     for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
         path = (*prefix, *error.absolute_path)
@@ -86,18 +88,18 @@ _RULE_WORDS: dict[str, Callable[[Any], str]] = {
     "minimum": lambda e: f"{e.instance!r} is below the least value allowed, {e.validator_value}",
     "maximum": lambda e: f"{e.instance!r} is above the greatest value allowed, {e.validator_value}",
     "exclusiveMinimum": lambda e: f"{e.instance!r} must be above {e.validator_value}",
-    "minLength": lambda e: "must not be empty",
+    "minLength": lambda _: "must not be empty",
     "maxLength": lambda e: f"is longer than the {e.validator_value} characters allowed",
-    "minItems": lambda e: "must have at least one entry",
+    "minItems": lambda _: "must have at least one entry",
     "maxItems": lambda e: f"has more than the {e.validator_value} entries allowed",
-    "uniqueItems": lambda e: "has the same entry twice",
+    "uniqueItems": lambda _: "has the same entry twice",
     "not": lambda e: f"{e.instance!r} is not allowed: `..` leaves the folder",
 }
 
 
-def _words(error: jsonschema.ValidationError) -> str:
+def _words(error: Any) -> str:
     words = _RULE_WORDS.get(str(error.validator))
-    return words(error) if words else error.message
+    return words(error) if words else str(error.message)
 
 
 def _missing(error: Any) -> str:

@@ -36,7 +36,7 @@ class Problem:
 
 @dataclass
 class LocatedYaml:
-    """The values of a YAML text, the line of each path (keys and list items), and what was wrong with the YAML itself."""
+    """The values of a YAML text, the line of each path (keys and list items), and what was wrong with the YAML."""
 
     value: YamlValue = None
     lines: dict[YamlPath, int] = field(default_factory=dict)

@@ -62,9 +62,13 @@ class Database:
 
     @contextmanager
     def _transaction(self, sqlite_begin: str) -> Iterator[sa.Connection]:
-        with self.explaining(), self.engine.connect() as con:
-            with con.execution_options(sqlite_begin=sqlite_begin).begin():
-                yield con
+        with (
+            self.explaining(),
+            self.engine.connect() as fresh,
+            fresh.execution_options(sqlite_begin=sqlite_begin) as con,
+            con.begin(),
+        ):
+            yield con
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
@@ -191,8 +195,8 @@ def _postgresql(address: sa.URL) -> sa.Engine:
 @contextmanager
 def dedicated(database: Database, application_name: str) -> Iterator[sa.Connection]:
     """A PostgreSQL connection of its own, for session locks: it commits each statement and is closed at the end."""
-    with database.explaining(), database.engine.connect() as con:
-        con = con.execution_options(isolation_level="AUTOCOMMIT")
+    with database.explaining(), database.engine.connect() as pooled:
+        con = pooled.execution_options(isolation_level="AUTOCOMMIT")
         con.execute(sa.select(sa.func.set_config("application_name", application_name, False)))
         try:
             yield con

@@ -28,7 +28,9 @@ class Ledger:
     def confirmed(self, target: str) -> dict[str, LedgerEntry]:
         """Everything the target ever confirmed and holds or has withdrawn, by indicator_id, in its order."""
         table = schema.ledger
-        rows = sa.select(table.c.indicator_id, table.c.event, table.c.content_hash, table.c.state, table.c.day, table.c.at)
+        rows = sa.select(
+            table.c.indicator_id, table.c.event, table.c.content_hash, table.c.state, table.c.day, table.c.at
+        )
         with self._database.reading() as con:
             found = con.execute(rows.where(table.c.target == target).order_by(table.c.indicator_id))
             return {row.indicator_id: LedgerEntry(*row) for row in found}

@@ -1,0 +1,126 @@
+"""What all tests share: real parts and what happens without them, the store on both databases, how long tests search.
+
+Data of a single test is built in that test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from intelsec_assets.resources.store import Store
+from tests import parts, postgresql
+
+# two cores shared with other work: a slow example says nothing about the code
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("fast", max_examples=60, derandomize=bool(os.environ.get("CI")), **_PATIENT)
+settings.register_profile("long", max_examples=2000, **_PATIENT)
+
+_OWN_VARIABLES = ("INTELSEC_REALDATA", "INTELSEC_REQUIRE", "INTELSEC_TEST_ALL")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all`: slow tests too, and properties searched for long."""
+    parser.addoption("--all", action="store_true", help="slow tests too (also INTELSEC_TEST_ALL=1)")
+
+
+def _tests_all(config: pytest.Config) -> bool:
+    return bool(config.getoption("--all")) or os.environ.get("INTELSEC_TEST_ALL", "") not in {"", "0"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how long properties are searched, unless the command line did."""
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("long" if _tests_all(config) else "fast")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note what each test needs, and leave out slow tests unless asked for."""
+    for item in items:
+        needed = {name for marker in item.iter_markers("needs") for name in marker.args}
+        if unknown := needed - parts.PARTS.keys():
+            raise pytest.UsageError(f"{item.nodeid} needs {unknown}; tests/parts.py knows {sorted(parts.PARTS)}")
+        item.user_properties.extend(("needs", name) for name in sorted(needed))
+    if _tests_all(config) or "slow" in config.getoption("-m"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose real part is not there, or fail it if INTELSEC_REQUIRE says the part must be."""
+    for kind, name in item.user_properties:
+        if kind == "needs" and parts.find(str(name)) is None:
+            part = parts.PARTS[str(name)]
+            if parts.is_required(part, os.environ.get("INTELSEC_REQUIRE", "")):
+                pytest.fail(f"{parts.missing(part)} (INTELSEC_REQUIRE asks for it)", pytrace=False)
+            pytest.skip(parts.missing(part))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of real parts that the tests of this session use."""
+    uses: Counter[str] = Counter()
+    for category in ("passed", "failed", "skipped", "error", "xfailed"):
+        for report in terminalreporter.stats.get(category, []):
+            uses.update(str(name) for kind, name in getattr(report, "user_properties", ()) if kind == "needs")
+    if not uses:
+        return
+    terminalreporter.section("real parts")
+    for name, count in sorted(uses.items()):
+        part, place = parts.PARTS[name], parts.find(name)
+        found = f"there      {place}" if place else f"NOT THERE  {part.install}"
+        terminalreporter.write_line(f"{name:<12} {count:>4} tests  {found}  ({part.tests})")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the person at the keyboard has configured must not reach a test, least of all a real server's address."""
+    for name in list(os.environ):
+        if name.startswith(("INTELSEC_", "DAGSTER_")) and name not in _OWN_VARIABLES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """A real PostgreSQL server, one a test process. Mark the test `needs("postgresql")`."""
+    programs = parts.find("postgresql")
+    assert programs is not None, "mark the test with needs('postgresql')"
+    with postgresql.running(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: postgresql.Server) -> Iterator[str]:
+    """URL of a new, empty PostgreSQL database."""
+    with postgresql_server.database() as name:
+        yield postgresql_server.url(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a new, empty database: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A new operational store: the test runs on SQLite and on PostgreSQL."""
+    with Store.open(store_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def realdata() -> Path:
+    """Folder of the recorded real feeds. Mark the test `needs("realdata")`."""
+    folder = parts.find("realdata")
+    assert folder is not None, "mark the test with needs('realdata')"
+    return folder

@@ -1,0 +1,160 @@
+"""A real PostgreSQL for tests: a server of its own in a temporary folder, on a free loopback port, with a password.
+
+Where the programs are found is in `parts`; the fixtures are in conftest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+USER = "intelsec"
+_START_SECONDS = 60
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server and the process that the tests started for it."""
+
+    port: int
+    password: str
+    process: subprocess.Popen[bytes]
+
+    def url(self, database: str) -> str:
+        """The store URL of a database."""
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A new empty database, dropped at the end whoever is still connected; its name."""
+        name = f"t_{uuid.uuid4().hex}"
+        self.execute("create database {} template template0", name)
+        try:
+            yield name
+        finally:
+            self.execute("drop database {} with (force)", name)
+
+    def execute(self, statement: str, name: str) -> None:
+        """Run a statement about a database, from the maintenance database."""
+        con = psycopg2.connect(self.url("postgres"))
+        try:
+            con.autocommit = True
+            con.cursor().execute(sql.SQL(statement).format(sql.Identifier(name)))
+        finally:
+            con.close()
+
+
+@contextmanager
+def running(programs: Path) -> Iterator[Server]:
+    """A server that lives as long as the block, and never longer than this process."""
+    account = _account()
+    folder = Path(tempfile.mkdtemp(prefix="intelsec-postgresql-"))
+    try:
+        if account:
+            shutil.chown(folder, account)
+        password = _make_cluster(programs, folder, account)
+        server = _start(programs, folder, account, password)
+        try:
+            yield server
+        finally:
+            server.process.send_signal(signal.SIGINT)  # fast shutdown: sessions are ended, nothing is left behind
+            server.process.wait(_START_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _account() -> str | None:
+    """PostgreSQL refuses to run as root, as in CI containers; then the package's own account runs it."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _make_cluster(programs: Path, folder: Path, account: str | None) -> str:
+    password, word = secrets.token_hex(8), folder / "password"
+    word.write_text(password)
+    if account:
+        shutil.chown(word, account)
+    subprocess.run(
+        [
+            programs / "initdb",
+            f"--pgdata={folder / 'data'}",
+            f"--username={USER}",
+            f"--pwfile={word}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        **_as(account),
+    )
+    return password
+
+
+def _start(programs: Path, folder: Path, account: str | None, password: str) -> Server:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": folder,
+        "fsync": "off",  # the machine does not crash in a test; the server may be killed and stays whole
+        "max_connections": 50,
+        "shared_buffers": "32MB",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                programs / "postgres",
+                f"-D{folder / 'data'}",
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, which takes no lock a thread may hold
+            **_as(account),
+        )
+    server = Server(port, password, process)
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg2.connect(server.url("postgres"), connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}") from None
+            time.sleep(0.05)
+        else:
+            return server
+
+
+def _as(account: str | None) -> dict[str, object]:
+    return {"user": account, "group": pwd.getpwnam(account).pw_gid, "extra_groups": []} if account else {}
+
+
+def _end_with_parent() -> None:
+    """If the tests are killed, the kernel ends the server."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

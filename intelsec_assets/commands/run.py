@@ -100,7 +100,7 @@ def _run(settings: Settings, days: Sequence[date], json: bool, job: str = "daily
                 workspace.lake(),
                 built[-1],
                 workspace.catalogue(),
-                summary_view.newest_by_target(store.exports(day=built[-1])) if last_job else [],
+                summary_view.by_target(store.exports(day=built[-1]), {outcome.run_id for outcome in outcomes}),
                 store.latest_checks(built[-1]),
             )
         if json:

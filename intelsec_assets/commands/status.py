@@ -39,7 +39,7 @@ def status(day: Day = None, data: Data = None, json: Json = False) -> None:
             lake,
             asked,
             workspace.catalogue(),
-            summary_view.newest_by_target(store.exports(day=asked)),
+            summary_view.by_target(store.exports(day=asked)),
             store.latest_checks(asked),
         )
         problems = _problems(store, summary)

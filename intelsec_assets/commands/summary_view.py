@@ -6,8 +6,8 @@ Figures come from `daily_summary` and the store; none is computed here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -86,12 +86,24 @@ def read_summary(
     )
 
 
-def newest_by_target(exports: Sequence[ExportRun]) -> list[ExportRun]:
-    """Of exports that come newest first, the newest of each target: how it stands."""
-    newest: dict[str, ExportRun] = {}
+def by_target(exports: Sequence[ExportRun], run_ids: Collection[str] | None = None) -> list[ExportRun]:
+    """What each target got in all, from exports that come newest first; with `run_ids` in these runs only."""
+    totals: dict[str, ExportRun] = {}
     for export in exports:
-        newest.setdefault(export.target, export)
-    return sorted(newest.values(), key=lambda export: export.target)
+        if run_ids is not None and export.run_id not in run_ids:
+            continue
+        newest = totals.get(export.target)
+        totals[export.target] = (
+            export
+            if newest is None
+            else replace(
+                newest,
+                added=newest.added + export.added,
+                updated=newest.updated + export.updated,
+                withdrawn=newest.withdrawn + export.withdrawn,
+            )
+        )
+    return [totals[target] for target in sorted(totals)]
 
 
 def _feeds(figures: Figures, catalogue: Catalogue, held: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -1,0 +1,154 @@
+"""Assets of the export: the plan of a day, the files made from it, and what MISP was told.
+
+Both targets fail closed: they read the latest blocking checks of their own partition and refuse unless all passed.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from intelsec_assets import engine, policies, progress
+from intelsec_assets.exports import plan
+from intelsec_assets.exports.delta import Delta, difference
+from intelsec_assets.exports.errors import PushRefused, PushUnavailable
+from intelsec_assets.exports.files import write_export
+from intelsec_assets.exports.gate import RequiredCheck, refusals
+from intelsec_assets.exports.invariants import PLAN_INVARIANTS
+from intelsec_assets.feeds.invariants import OBSERVATION_INVARIANTS, STATUS_INVARIANTS
+from intelsec_assets.indicators.invariants import INDICATOR_INVARIANTS, SCORE_INVARIANTS
+from intelsec_assets.invariants import AS_WRITTEN
+from intelsec_assets.records import SUCCEEDED, ExportRun
+from intelsec_assets.resources.lake import Lake
+from intelsec_assets.resources.misp import Misp
+from intelsec_assets.resources.partition import build, materialized, partition_day
+from intelsec_assets.resources.store import Store
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS
+
+FILES, MISP = "files", "misp"
+GUARDED = (*OBSERVATION_INVARIANTS, *STATUS_INVARIANTS, *INDICATOR_INVARIANTS, *SCORE_INVARIANTS, *PLAN_INVARIANTS)
+
+
+def required_checks(day: date) -> list[RequiredCheck]:
+    """Every blocking check between the feeds and a target, for one day."""
+    blocking = [(i.asset, i.name) for i in GUARDED if i.blocking]
+    as_written = [(asset, AS_WRITTEN) for asset in dict.fromkeys(i.asset for i in GUARDED)]
+    return [RequiredCheck(asset, check, day) for asset, check in [*as_written, *blocking]]
+
+
+@dg.asset(
+    deps=[
+        INDICATORS.name,
+        INDICATOR_SCORES.name,
+        FEED_STATUS.name,
+        WARNINGLIST_HITS.name,
+        dg.AssetDep(EXPORT_PLAN.name, partition_mapping=policies.YESTERDAY),
+    ],
+    group_name="exports",
+    partitions_def=policies.DAILY,
+    kinds={"duckdb", "parquet"},
+    owners=[policies.INTEL_TEAM],
+    code_version="1",
+    description=f"{EXPORT_PLAN.grain.capitalize()}.\n\nA difference from the plan of the day before, made from lake tables only; "
+    "what a held feed listed is kept instead of withdrawn.",
+)
+def export_plan(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
+    scores, live, status = (lake.read(t.name, day) for t in (INDICATOR_SCORES, INDICATORS, FEED_STATUS))
+    before = lake.previous(EXPORT_PLAN.name, day)
+    grades = {feed.name: feed.trust for feed in catalogue.feeds}
+    built = build(
+        lake,
+        EXPORT_PLAN,
+        day,
+        lambda con: plan.build(
+            con,
+            lake.relation(con, scores),
+            lake.relation(con, live),
+            lake.relation(con, before) if before else None,
+            lake.relation(con, status),
+            day,
+            catalogue.export,
+            grades,
+        ),
+        inputs=[scores, live, status, *([before] if before else [])],
+        code_version="1",
+        configuration=f"{catalogue.export} {sorted(grades.items())}",
+    )
+    return materialized(EXPORT_PLAN, built)
+
+
+@dg.asset(
+    deps=[EXPORT_PLAN.name],
+    group_name="exports",
+    partitions_def=policies.DAILY,
+    kinds={"json", "csv", "file"},
+    owners=[policies.SECOPS_TEAM],
+    code_version="1",
+    description="One folder of files a day: MISP feed, STIX 2.1 bundle, CSV, plain lists a type, SHA256SUMS.\n\n"
+    "Written whole or not at all; `latest` names the newest day. Refuses unless the day's blocking checks passed.",
+)
+def export_files(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    day = partition_day(context)
+    with workspace.store() as store:
+        rows = _released_plan(workspace.lake(), store, day)
+        progress.report("export_files", str(day))
+        written = write_export(rows, day, workspace.exports)
+        delta = _account(store, FILES, rows, day, context.run.run_id)
+    sums = next(file.sha256 for file in written.files if file.name == "SHA256SUMS")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": written.active,
+            "dagster/partition_row_count": written.active,
+            "dagster/uri": written.folder.as_uri(),
+            "preview": dg.MetadataValue.table(
+                [dg.TableRecord({"file": f.name, "bytes": f.size, "sha256": f.sha256}) for f in written.files[:20]]
+            ),
+            "changed": written.is_new,
+            "events": written.events,
+            "tombstones": written.tombstones,
+            **_counts(delta),
+        },
+        data_version=dg.DataVersion(sums),
+    )
+
+
+def _released_plan(lake: Lake, store: Store, day: date) -> pa.Table:
+    """The plan of the day if every blocking check before it passed on the files as they are now, else Failure."""
+    required = required_checks(day)
+    assets = {check.asset for check in required}
+    versions = {asset: lake.read(asset, day).sha256 for asset in assets}
+    reasons = refusals(required, store.latest_checks(day, assets), versions)
+    if reasons:
+        raise dg.Failure(
+            description=f"export of {day} refused: " + "; ".join(reasons),
+            metadata={"reasons": dg.MetadataValue.json(reasons)},
+            allow_retries=False,  # a check that failed fails again until someone mends its cause
+        )
+    with engine.session() as con:
+        return lake.relation(con, lake.read(EXPORT_PLAN.name, day)).to_arrow_table()
+
+
+def _account(store: Store, target: str, rows: pa.Table, day: date, run_id: str) -> Delta:
+    """Bring a target's ledger to the plan it has just taken whole, unless it already stands at a later day."""
+    now = system_clock()
+    delta = difference(rows, store.confirmed(target), day, now)
+    newest = store.confirmed_day(target)
+    if newest is not None and newest > day:
+        detail = f"{day} written again; the ledger stands at {newest} and stays there"
+        delta = Delta(0, 0, 0, delta.unchanged, ())
+    else:
+        detail = ""
+        if delta.entries or newest != day:
+            store.confirm(target, delta.entries, through=day)
+    counts = (delta.added, delta.updated, delta.withdrawn, delta.unchanged)
+    store.record_export(ExportRun(target, day, run_id, SUCCEEDED, *counts, 0, detail, now))
+    return delta
+
+
+def _counts(delta: Delta) -> dict[str, int]:
+    return {"added": delta.added, "updated": delta.updated, "withdrawn": delta.withdrawn, "unchanged": delta.unchanged}

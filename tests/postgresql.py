@@ -45,18 +45,18 @@ class Server:
     def database(self) -> Iterator[str]:
         """A new empty database, dropped at the end whoever is still connected; its name."""
         name = f"t_{uuid.uuid4().hex}"
-        self.execute("create database {} template template0", name)
+        self.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
         try:
             yield name
         finally:
-            self.execute("drop database {} with (force)", name)
+            self.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
-    def execute(self, statement: str, name: str) -> None:
-        """Run a statement about a database, from the maintenance database."""
+    def execute(self, statement: str | sql.Composed) -> None:
+        """Run a statement about the server, from the maintenance database."""
         con = psycopg2.connect(self.url("postgres"))
         try:
             con.autocommit = True
-            con.cursor().execute(sql.SQL(statement).format(sql.Identifier(name)))
+            con.cursor().execute(statement)
         finally:
             con.close()
 

@@ -26,7 +26,7 @@ PRIVATE = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12"
 RESERVED_NAME = re.compile(r"(^|\.)(example|test|invalid|example\.(com|net|org))$")
 # names of files, dotted keys of the formats and seconds of instants look like host names
 FILE_NAME = re.compile(
-    r"\.(json|csv|txt|tsv|gz|py|yaml|php|html|bin|tar)$|^win\.[a-z]+$|^hashes\.|^T\d{4}\.\d{3}$|^[\d.-]+Z?$"
+    r"\.(json|csv|txt|tsv|gz|py|yaml|php|html|bin|tar)$|^win\.[a-z]+$|^hashes\.|^T\d{4}\.\d{3}$|^[\d.-]+Z?$|^CC0-1\.0$"
 )
 HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+", re.ASCII)
 IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")

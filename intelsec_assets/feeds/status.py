@@ -128,14 +128,14 @@ def _out_of_contract(feed: Feed, counts: Counts, baseline: int | None) -> tuple[
     is_judged_by_baseline = feed.mode == "snapshot" and baseline is not None and baseline >= LEAST_ROWS_FOR_RATIOS
     if is_judged_by_baseline and baseline is not None and rows < (1 - contract.max_shrink) * baseline:
         return "shrunk", (
-            f"{rows:,} rows, {1 - rows / baseline:.1%} fewer than the {baseline:,} of its last healthy day; the contract "
-            f"allows {contract.max_shrink:.0%} (max_shrink)"
+            f"{rows:,} rows, {1 - rows / baseline:.1%} fewer than the {baseline:,} of its last healthy day; "
+            f"the contract allows {contract.max_shrink:.0%} (max_shrink)"
         )
     is_judged_by_share = rows >= LEAST_ROWS_FOR_RATIOS or (rows > 0 and counts.rows_kept == 0)
     if is_judged_by_share and counts.rows_rejected > contract.max_rejected * rows:
         return "shrunk", (
-            f"{counts.rows_rejected:,} of {rows:,} rows ({counts.rows_rejected / rows:.1%}) were rejected; the contract "
-            f"allows {contract.max_rejected:.0%} (max_rejected)"
+            f"{counts.rows_rejected:,} of {rows:,} rows ({counts.rows_rejected / rows:.1%}) were rejected; "
+            f"the contract allows {contract.max_rejected:.0%} (max_rejected)"
         )
     return None
 

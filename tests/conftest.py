@@ -9,12 +9,16 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from intelsec_assets.resources.store import Store
-from tests import parts, postgresql
+from tests import parts
+
+if TYPE_CHECKING:  # most tests need neither, and both take their time to load
+    from intelsec_assets.resources.store import Store
+    from tests import postgresql
 
 # two cores shared with other work: a slow example says nothing about the code
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -90,6 +94,8 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
     """A real PostgreSQL server, one a test process. Mark the test `needs("postgresql")`."""
+    from tests import postgresql
+
     programs = parts.find("postgresql")
     assert programs is not None, "mark the test with needs('postgresql')"
     with postgresql.running(programs) as server:
@@ -114,6 +120,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """A new operational store: the test runs on SQLite and on PostgreSQL."""
+    from intelsec_assets.resources.store import Store
+
     with Store.open(store_url) as opened:
         yield opened
 

@@ -228,7 +228,10 @@ def test_the_migrations_lead_to_the_tables_the_code_uses(store: Store) -> None:
         options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
         differences = compare_metadata(MigrationContext.configure(con, opts=options), schema.metadata)
 
+        reached = con.scalar(sa.text("select version_num from intelsec_schema_version"))
+
     assert differences == []
+    assert reached == schema.NEWEST
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(store_url: str) -> None:

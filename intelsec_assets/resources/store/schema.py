@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeDecorator
 # tables are called `runs` and `alembic_version` too.
 PREFIX = "intelsec_"
 VERSION_TABLE = f"{PREFIX}schema_version"
+NEWEST = "v0001"  # the last step in `migrations/versions`
 
 
 class Instant(TypeDecorator[datetime]):

@@ -101,6 +101,12 @@ def test_a_header_in_the_first_line_is_no_row() -> None:
     ]
 
 
+def test_columns_by_name_need_no_word_that_there_is_a_header() -> None:
+    assert [row["raw_value"] for row in rows(feed({"columns": {"value": "ip"}}), "seen,ip\nx,192.0.2.9\n")] == [
+        "192.0.2.9"
+    ]
+
+
 def test_a_header_without_rows_is_an_empty_list() -> None:
     assert rows(feed({"header": True, "columns": {"value": "ip"}}), "ip,seen\n# END 0 entries\n") == []
 

@@ -67,11 +67,10 @@ def _take_header(
     raw: RawFile, lines: Lines, dialect: Dialect, options: Mapping[str, Any]
 ) -> tuple[Lines, list[str] | None]:
     """The lines after the header, and its names; None where the feed has no header."""
-    kind = options.get("header", False)
-    columns = options["columns"]
+    named = {name for name in options["columns"].values() if isinstance(name, str)}
+    kind = options.get("header", bool(named))  # columns by name need a header, columns by position none
     if not kind:
         return lines, None
-    named = {name for name in columns.values() if isinstance(name, str)}
     candidates: list[tuple[int, list[str]]] = []
     for index, text in enumerate(lines.texts):  # an Arrow array is read lazily: the loop ends at the first data line
         line = text.as_py()

@@ -26,13 +26,7 @@ def parse(feed: Feed, files: Sequence[RawFile], _day: date) -> Parsed:
             parsed.notes.append(f"{raw.file.name}: no list of a family ({', '.join(filter(None, _LISTS))}), left aside")
             continue
         read += 1
-        lines = value_lines(
-            raw,
-            parsed,
-            expected="a list of a family",
-            comment=feed.options.get("comment", "#"),
-            inline=feed.options.get("inline_comment", True),
-        )
+        lines = value_lines(raw, parsed, expected="a list of a family", comment="#", inline=True)
         columns = {"malware_family": constant(path.stem, len(lines.texts))}
         if feed.options.get("threat_type_from_folder", False) and path.parent.name:
             columns["threat_type"] = constant(path.parent.name, len(lines.texts))

@@ -37,7 +37,7 @@ def parse(feed: Feed, files: Sequence[RawFile], _day: date) -> Parsed:
     """A row a line that names one host behind a sink address; every other line is rejected with what it lacks."""
     parsed = Parsed()
     for raw in files:
-        lines = value_lines(raw, parsed, expected="a hosts file", comment=feed.options.get("comment", "#"), inline=True)
+        lines = value_lines(raw, parsed, expected="a hosts file", comment="#", inline=True)
         fields = pc.utf8_split_whitespace(lines.texts)
         good = pc.equal(pc.list_value_length(fields), 2)
         pairs, numbers = fields.filter(good), lines.numbers.filter(good)

@@ -59,7 +59,7 @@ def parsed_comparisons(pattern: str) -> list[Comparison]:
         raise PatternNotSupported(
             f"a pattern of {len(pattern):,} characters; expected at most {MAX_PATTERN_CHARACTERS:,}"
         )
-    from intelsec_assets.feeds.formats import pattern_grammar  # noqa: PLC0415 - 60 ms to import, and seldom needed
+    from intelsec_assets.feeds.formats import pattern_grammar  # 60 ms to import, and seldom needed
 
     try:
         found, obstacles = pattern_grammar.read(pattern)

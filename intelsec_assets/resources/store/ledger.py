@@ -40,7 +40,7 @@ class Ledger:
 
         `through` says in the same transaction that the target now holds that day's plan in full.
         """
-        rows = ({"target": target, **_row(entry)} for entry in entries)
+        rows = [{"target": target, **_row(entry)} for entry in entries]  # before the transaction: nobody waits for it
         with self._database.writing() as con:
             written = upsert(con, schema.ledger, rows)
             if through is not None:
@@ -71,8 +71,9 @@ class Ledger:
 
     def quarantine(self, target: str, refused: Iterable[Refused]) -> None:
         """Write what the target refused; a later refusal of the same indicator replaces the earlier."""
+        rows = [{"target": target, **_row(one)} for one in refused]
         with self._database.writing() as con:
-            upsert(con, schema.quarantine, ({"target": target, **_row(one)} for one in refused))
+            upsert(con, schema.quarantine, rows)
 
     def quarantined(self, target: str) -> dict[str, Refused]:
         """What the target refuses, by indicator_id, in its order."""

@@ -30,7 +30,7 @@ def address(text: str, rules: list[str]) -> tuple[str, str]:
 
 
 def network(text: str, rules: list[str]) -> tuple[str, str]:
-    """Type and canonical value of `address/prefix length` or `address/netmask`; an address if it is one. Raises Refused."""
+    """Type and canonical value of `address/length` or `address/netmask`; an address if it is one. Raises Refused."""
     head, _, tail = text.partition("/")
     base = _parse(_without_brackets(head, rules))
     length = _prefix_length(base, tail, text, rules)

@@ -25,7 +25,7 @@ NAMES = ["domain", "hostname", "url"]
 DAY = date(2026, 3, 2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with engine.session(threads=1) as con:
         yield con
@@ -52,11 +52,9 @@ def table(con: duckdb.DuckDBPyConnection, rows: list[tuple], name: str = "given"
         f"create or replace table {name} "
         "(indicator_id uuid, indicator_type varchar, value varchar, host varchar, first_listed date)"
     )
-    for number, (kind, value, host, *listed) in enumerate(rows, start=1):
-        con.execute(
-            f"insert into {name} values (?, ?, ?, ?, ?)",
-            [UUID(int=number), kind, value, host, listed[0] if listed else DAY],
-        )
+    cells = [cell for number, row in enumerate(rows, start=1) for cell in (UUID(int=number), *(*row, DAY)[:4])]
+    if rows:
+        con.execute(f"insert into {name} values {', '.join(['(?, ?, ?, ?, ?)'] * len(rows))}", cells)
     return con.table(name)
 
 
@@ -385,7 +383,9 @@ def indicator_rows(draw: st.DrawFn) -> tuple[str, str, str | None]:
     gone=st.sets(st.integers(1, 12)),
     changed=st.booleans(),
 )
-def test_days_of_updates_give_the_same_hits_as_one_full_match(tmp_path_factory, rows, cidr, hosts, new, gone, changed):
+def test_days_of_updates_give_the_same_hits_as_one_full_match(
+    con, tmp_path_factory, rows, cidr, hosts, new, gone, changed
+):
     root = tmp_path_factory.mktemp("lists")
     write_list(root / "lists", "ranges", "cidr", cidr, ADDRESSES)
     write_list(root / "lists", "hosts", "hostname", hosts, NAMES)
@@ -393,23 +393,21 @@ def test_days_of_updates_give_the_same_hits_as_one_full_match(tmp_path_factory, 
     before = load(root, ("ranges", "penalise"), ("hosts", "block")) if changed else lists
     yesterday = date(2026, 3, 1)
     rows = [(*row, DAY if n in new else yesterday) for n, row in enumerate(rows, start=1)]
-    with engine.session(threads=1) as con:
-        everything = table(con, rows, "everything")
-        previous = match(con, everything.filter(f"first_listed < date '{DAY}'"), before)
-        left = ", ".join(f"'{UUID(int=n)}'" for n in gone) or f"'{UUID(int=99)}'"
-        today = everything.filter(f"indicator_id not in ({left})")
-        updated = update_hits(con, today, previous, lists, DAY, lists_changed=changed)
-        assert sorted(updated.fetchall()) == sorted(match(con, today, lists).fetchall())
+    everything = table(con, rows, "everything")
+    previous = match(con, everything.filter(f"first_listed < date '{DAY}'"), before)
+    left = ", ".join(f"'{UUID(int=n)}'" for n in gone) or f"'{UUID(int=99)}'"
+    today = everything.filter(f"indicator_id not in ({left})")
+    updated = update_hits(con, today, previous, lists, DAY, lists_changed=changed)
+    assert sorted(updated.fetchall()) == sorted(match(con, today, lists).fetchall())
 
 
 @given(cidr=st.lists(networks, min_size=1, max_size=8), values=st.lists(addresses | networks, min_size=1, max_size=8))
-def test_the_join_finds_what_the_standard_library_finds(tmp_path_factory, cidr, values):
+def test_the_join_finds_what_the_standard_library_finds(con, tmp_path_factory, cidr, values):
     root = tmp_path_factory.mktemp("lists")
     write_list(root / "lists", "ranges", "cidr", cidr, ADDRESSES)
     given_values = {str(ipaddress.ip_network(v, strict=False)) if "/" in v else v for v in values}
     kinds = {v: "cidr" if "/" in v else "ipv6" if ":" in v else "ipv4" for v in given_values}
-    with engine.session(threads=1) as con:
-        found = hits(con, load(root, ("ranges", "block")), *((kind, v, None) for v, kind in kinds.items()))
+    found = hits(con, load(root, ("ranges", "block")), *((kind, v, None) for v, kind in kinds.items()))
     entries = [ipaddress.ip_network(entry, strict=False) for entry in cidr]
     expected = {v for v in given_values if any(_overlap(ipaddress.ip_network(v), entry) for entry in entries)}
     assert {value for value, *_ in found} == expected
@@ -446,14 +444,15 @@ def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addr
     begin = time.perf_counter()
     source = f"{realdata}/feeds/threatfox_ips/2026-08-2*.txt"
     con.execute(
-        "create table raw as select distinct column0 as value from read_csv($1, header=false, all_varchar=true)",
+        "create or replace table raw as "
+        "select distinct column0 as value from read_csv($1, header=false, all_varchar=true)",
         [source],
     )
     con.execute(
-        "create table given as "
+        "create or replace table given as "
         "select uuid() as indicator_id, 'ipv4' as indicator_type, value, null::varchar as host from raw"
     )
-    match(con, con.table("given"), lists).create_view("found")
+    match(con, con.table("given"), lists).create_view("found", replace=True)
     total, listed, vpn, elsewhere = con.execute(
         """
         select
@@ -479,7 +478,7 @@ def test_known_scanners_are_more_common_the_more_lists_hold_an_address(con, real
     lists = load_lists(realdata, WarninglistPolicies("warninglists"))
     con.execute(
         """
-        create table given as
+        create or replace table given as
         select
             uuid() as indicator_id,
             'ipv4' as indicator_type,
@@ -493,7 +492,7 @@ def test_known_scanners_are_more_common_the_more_lists_hold_an_address(con, real
         """,
         [f"{realdata}/feeds/ipsum/ipsum.txt"],
     )
-    match(con, con.table("given"), lists).create_view("found")
+    match(con, con.table("given"), lists).create_view("found", replace=True)
     share = dict(
         con.execute(
             """

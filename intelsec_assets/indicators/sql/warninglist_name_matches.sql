@@ -12,16 +12,25 @@ labels as (
     select name, string_split(name, '.') as parts from (select distinct name from hosts)
 ),
 above as (
-    select name, unnest(generate_series(1, len(parts))) as depth, array_to_string(parts[depth:], '.') as ancestor
+    select name, unnest([array_to_string(parts[i:], '.') for i in range(1, len(parts) + 1)]) as ancestor
     from labels
 ),
+-- one join a reach: joined together, every name below `com` would meet every entry `com` before its reach is looked at
 named as (
+    select l.name, n.list_no, -length(n.key) as distance, n.entry
+    from labels as l
+    join warninglist_names as n on n.key = l.name
+    where n.reach = 'value'
+    union all
     select a.name, n.list_no, -length(n.key) as distance, n.entry
     from above as a
     join warninglist_names as n on n.key = a.ancestor
     where n.reach = 'below'
-       or (n.reach = 'value' and a.depth = 1)
-       or (n.reach = 'child' and a.depth = 2)
+    union all
+    select l.name, n.list_no, -length(n.key) as distance, n.entry
+    from labels as l
+    join warninglist_names as n on n.key = array_to_string(l.parts[2:], '.')
+    where n.reach = 'child'
 ),
 kept as (
     select named.*

@@ -6,14 +6,14 @@ with texts as (
         select indicator_type from warninglist_scopes semi join warninglist_substrings using (list_no)
     )
 ),
-pieces as (
-    select *, unnest(list_distinct([substr(text, i, 4) for i in range(1, length(text) - 2)])) as gram
-    from texts
+-- A place a row, the piece cut out where it is joined: as lists of pieces the same takes seven times as long.
+places as (
+    select *, unnest(range(1, length(text) - 2)) as place from texts
 ),
 candidates as (
     select p.indicator_id, p.indicator_type, s.list_no, s.entry, s.key
-    from pieces as p
-    join warninglist_substrings as s using (gram)
+    from places as p
+    join warninglist_substrings as s on s.gram = substr(p.text, p.place, 4)
     where contains(p.text, s.key)
     union all
     select t.indicator_id, t.indicator_type, s.list_no, s.entry, s.key

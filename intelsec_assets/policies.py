@@ -14,7 +14,7 @@ import dagster as dg
 # this is only how far back the calendar in the UI goes, not where a lake starts.
 FIRST_PARTITION = os.environ.get("INTELSEC_FIRST_DAY", "2026-01-01")
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, timezone="UTC")
-YESTERDAY = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True)
+YESTERDAY = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 
 INTEL_TEAM = "team:intel"
 SECOPS_TEAM = "team:secops"

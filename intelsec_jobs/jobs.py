@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from intelsec_assets.policies import DAILY
-
 _STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets("export_plan", "daily_summary")
 _FILES = dg.AssetSelection.assets("export_files")
 _MISP = dg.AssetSelection.assets("misp_export")
@@ -21,7 +19,6 @@ def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.Unreso
     return dg.define_asset_job(
         name,
         selection=selection,
-        partitions_def=DAILY,
         executor_def=_TOGETHER,
         description=description,
         # what failed in a step fails again; steps that may recover have their own retry policy

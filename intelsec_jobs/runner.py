@@ -5,11 +5,9 @@ What the command prints about it is in `intelsec_assets.commands`; what a job ho
 
 from __future__ import annotations
 
-import logging
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,10 +18,11 @@ from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 from intelsec_jobs.definitions import build_defs
 from intelsec_jobs.instance import prepare_instance
+from intelsec_jobs.instance.local_history import quick_history
 
 
-class RunFailed(Exception):
-    """A day did not finish; the message names the step and its cause."""
+# Dagster would print every event; the command reports progress itself, and the instance keeps the events.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def run_days(
         lake.begin(days[0])
     definitions = build_defs(settings=settings)
     outcomes = []
-    with workspace.store() as store, store.lock("run"), _quiet_dagster(), dg.DagsterInstance.get() as instance:
+    with workspace.store() as store, store.lock("run"), quick_history(settings.dagster_home), dg.DagsterInstance.get() as instance:
         for name, day in [(job, day) for day in days] + ([(last, days[-1])] if last and days else []):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
@@ -69,7 +68,7 @@ def run_days(
 def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, day: date, run_id: str) -> DayOutcome:
     progress.report(job, str(day))
     result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=str(day), instance=instance, run_id=run_id, raise_on_error=False
+        partition_key=str(day), instance=instance, run_id=run_id, raise_on_error=False, run_config=_QUIET
     )
     changed = sum(
         bool(event.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)
@@ -95,15 +94,3 @@ def _cause(result: dg.ExecuteInProcessResult) -> str:
     ]
     return "\n".join([*failed, *causes]) or "the run failed before its first step"
 
-
-@contextmanager
-def _quiet_dagster() -> Iterator[None]:
-    """Dagster logs every event to standard error; here the command reports, and the instance keeps the events."""
-    logger = logging.getLogger("dagster")
-    level, propagate = logger.level, logger.propagate
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.propagate = propagate

@@ -3,8 +3,6 @@
 Sending it further (mail, chat) is not done here.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from intelsec_assets.records import Notice

@@ -3,8 +3,6 @@
 Both targets fail closed: they read the latest blocking checks of their own partition and refuse unless all passed.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
@@ -18,6 +16,8 @@ from intelsec_assets.exports.errors import PushRefused, PushUnavailable
 from intelsec_assets.exports.files import write_export
 from intelsec_assets.exports.gate import RequiredCheck, refusals
 from intelsec_assets.exports.invariants import PLAN_INVARIANTS
+from intelsec_assets.exports.misp_client import MispClient, MispServer
+from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
 from intelsec_assets.feeds.invariants import OBSERVATION_INVARIANTS, STATUS_INVARIANTS
 from intelsec_assets.indicators.invariants import INDICATOR_INVARIANTS, SCORE_INVARIANTS
 from intelsec_assets.invariants import AS_WRITTEN
@@ -152,3 +152,64 @@ def _account(store: Store, target: str, rows: pa.Table, day: date, run_id: str) 
 
 def _counts(delta: Delta) -> dict[str, int]:
     return {"added": delta.added, "updated": delta.updated, "withdrawn": delta.withdrawn, "unchanged": delta.unchanged}
+
+
+@dg.asset(
+    deps=[EXPORT_PLAN.name],
+    group_name="exports",
+    partitions_def=policies.DAILY,
+    kinds={"misp"},
+    owners=[policies.SECOPS_TEAM],
+    code_version="1",
+    description="One push of the day's plan to the MISP server, an event a campaign or theme and month.\n\n"
+    "Only the difference to what the server has confirmed is sent, and read back. Without a configured server it says so and "
+    "the plan stays open. Refuses unless the day's blocking checks passed.",
+)
+def misp_export(context: dg.AssetExecutionContext, workspace: Workspace, misp: Misp) -> dg.MaterializeResult[Any]:
+    day = partition_day(context)
+    with workspace.store() as store:
+        rows = _released_plan(workspace.lake(), store, day)
+        if misp.url is None:
+            open_rows = difference(rows, store.confirmed(MISP), day, system_clock())
+            detail = f"no server configured (INTELSEC_MISP_URL); {len(open_rows.entries):,} indicators wait in the plan"
+            _record(store, day, context.run.run_id, "open", PushResult(notes=[detail]), detail)
+            return dg.MaterializeResult(metadata={"dagster/row_count": 0, "state": "open", "detail": detail})
+        with store.lock(f"export-{MISP}"):
+            result = _push(store, rows, day, misp, context.run.run_id)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": result.added + result.updated + result.unchanged,
+            "dagster/uri": misp.url,
+            "state": "confirmed",
+            "changed": bool(result.writes),
+            **{
+                name: getattr(result, name)
+                for name in ("added", "updated", "withdrawn", "unchanged", "quarantined", "merged", "calls", "writes")
+            },
+            "detail": result.detail,
+        }
+    )
+
+
+def _push(store: Store, rows: pa.Table, day: date, misp: Misp, run_id: str) -> PushResult:
+    """Push and leave a record of it; a server that is away or says no fails the step with what to do."""
+    server = MispServer(misp.url or "", misp.key(), verify_tls=misp.verify_tls, distribution=misp.distribution)
+    surroundings = Surroundings(clock=system_clock, progress=lambda text: progress.report("misp_export", str(day), text))
+    try:
+        result = push(rows, day, store, MispClient(server), surroundings, target=MISP)
+    except PushUnavailable as error:
+        _record(store, day, run_id, "unavailable", PushResult(), str(error))
+        raise dg.Failure(
+            description=f"{error} The files of {day} are written; the ledger stays open and the next export catches up.",
+            allow_retries=False,  # the push has already waited and asked again
+        ) from error
+    except PushRefused as error:
+        _record(store, day, run_id, "refused", PushResult(), str(error))
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    _record(store, day, run_id, SUCCEEDED, result, result.detail)
+    return result
+
+
+def _record(store: Store, day: date, run_id: str, status: str, result: PushResult, detail: str) -> None:
+    counts = (result.added, result.updated, result.withdrawn, result.unchanged, result.quarantined)
+    store.record_export(ExportRun(MISP, day, run_id, status, *counts, detail, system_clock()))

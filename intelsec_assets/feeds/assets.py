@@ -3,8 +3,6 @@
 Fetching, parsing and judging a feed are the pure modules beside this one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -56,7 +54,7 @@ def _snapshot_asset(feed: Feed) -> dg.AssetsDefinition:
             )
         ],
     )
-    def snapshot(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    def snapshot(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster looks for the bare class
         day = partition_day(context)
         with workspace.store() as store:
             taken = take_snapshot(
@@ -72,12 +70,13 @@ def _snapshot_asset(feed: Feed) -> dg.AssetsDefinition:
         return materialized(
             FEED_ROWS,
             built,
+            check_results=[_readable(taken, built.file)],
             snapshot=taken.sha256 or "",
             status=taken.status,
             files=len(taken.files),
             source=taken.source,
             note=built.file.note,
-        )._replace(check_results=[_readable(taken, built.file)])
+        )
 
     return snapshot
 

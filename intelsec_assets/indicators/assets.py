@@ -3,8 +3,6 @@
 Each builds on its own day before where it says so; how, is in the pure modules beside this one.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg

@@ -3,8 +3,6 @@
 Definitions of figures are in the pure modules beside this one.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 from typing import Any

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.engine import sql_text
@@ -154,8 +155,7 @@ class Lake:
         try:
             con.execute(_copy_statement(table, rows, temporary)).fetchall()
             size, digest = temporary.stat().st_size, _sha256(temporary)
-            count = con.execute(f"select count(*) from read_parquet({sql_text(temporary)})").fetchall()[0][0]
-            file = LakeFile(asset, day, target, digest, int(count), size, fingerprint, note)
+            file = LakeFile(asset, day, target, digest, pq.read_metadata(temporary).num_rows, size, fingerprint, note)
             _fsync(temporary)
             self._write_stamp(file, inputs)
             if target.exists() and _sha256(target) == digest:

@@ -3,8 +3,6 @@
 Exports read those verdicts; which invariants there are belongs to the domains.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date

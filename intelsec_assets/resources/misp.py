@@ -17,16 +17,18 @@ class Misp(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str | None = None
     key_variable: str = "INTELSEC_MISP_KEY"
+    verify_tls: bool = True
+    distribution: str = "0"  # events are for our own organisation until someone decides otherwise
 
     @classmethod
     def of(cls, settings: Settings) -> Misp:
         """The server that the settings name."""
-        return cls(url=settings.misp_url, key_variable=settings.misp_key_variable)
-
-    @property
-    def is_configured(self) -> bool:
-        """True when there is a server to push to."""
-        return self.url is not None
+        return cls(
+            url=settings.misp_url,
+            key_variable=settings.misp_key_variable,
+            verify_tls=settings.misp_verify_tls,
+            distribution=settings.misp_distribution,
+        )
 
     def key(self) -> str:
         """The API key from the environment; empty if it is not set."""

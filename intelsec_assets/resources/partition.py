@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow.parquet as pq
 
 from intelsec_assets import engine, progress
 from intelsec_assets.days import parse_day
@@ -97,7 +98,12 @@ def build_together(
 
 
 def materialized(
-    table: Table, built: Built, *, asset_key: dg.AssetKey | None = None, **extra: Any
+    table: Table,
+    built: Built,
+    *,
+    asset_key: dg.AssetKey | None = None,
+    check_results: Sequence[dg.AssetCheckResult] = (),
+    **extra: Any,
 ) -> dg.MaterializeResult[Any]:
     """What the UI shows of a partition: row counts, schema, preview, file, and the content hash as data version."""
     file = built.file
@@ -113,7 +119,10 @@ def materialized(
         **extra,
     }
     return dg.MaterializeResult(
-        asset_key=asset_key, metadata=metadata, data_version=dg.DataVersion(file.sha256)
+        asset_key=asset_key,
+        metadata=metadata,
+        check_results=check_results or None,
+        data_version=dg.DataVersion(file.sha256),
     )
 
 
@@ -134,13 +143,11 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 def preview(file: LakeFile) -> dg.MetadataValue[Any]:
     """First rows as a table."""
-    with engine.session() as con:
-        cursor = con.execute("select * from read_parquet(?) limit ?", [str(file.path), PREVIEW_ROWS])
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
-    records = [dg.TableRecord({n: _cell(v) for n, v in zip(names, row, strict=True)}) for row in rows]
-    schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in names])
-    return dg.MetadataValue.table(records, schema=schema)
+    with pq.ParquetFile(file.path) as parquet:
+        rows = next(parquet.iter_batches(batch_size=PREVIEW_ROWS), None)
+        names = parquet.schema_arrow.names
+    records = [dg.TableRecord({n: _cell(v) for n, v in row.items()}) for row in (rows.to_pylist() if rows else [])]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]))
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -1,0 +1,101 @@
+"""The location as a whole: it loads from anywhere, holds what the golden list says, and every asset says what it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from intelsec_assets.settings import REPOSITORY, from_environment
+from intelsec_jobs.definitions import build_defs
+from intelsec_jobs.environments import AUTOMATION, UnknownAutomation, declared_on
+
+GOLDEN = Path(__file__).with_name("golden.txt")
+ACCEPT = "INTELSEC_WRITE_GOLDEN" in os.environ  # read before the fixture that clears the environment
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(settings=from_environment({}))
+
+
+def listing(definitions: dg.Definitions) -> list[str]:
+    graph = definitions.resolve_asset_graph()
+    repository = definitions.get_repository_def()
+    lines = [f"asset {key.to_user_string()}" for key in graph.get_all_asset_keys()]
+    lines += [
+        f"check {key.asset_key.to_user_string()}.{key.name}"
+        + (" blocking" if graph.get_check_spec(key).blocking else "")
+        for key in graph.asset_check_keys
+    ]
+    lines += [f"job {job.name}" for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    lines += [f"schedule {s.name} {s.cron_schedule} {s.execution_timezone}" for s in repository.schedule_defs]
+    lines += [f"sensor {sensor.name}" for sensor in repository.sensor_defs]
+    return sorted(lines)
+
+
+def test_assets_checks_jobs_schedules_and_sensors_are_the_golden_list(definitions: dg.Definitions) -> None:
+    """To accept a change: INTELSEC_WRITE_GOLDEN=1 pytest tests/graph/test_definitions.py"""
+    found = "\n".join(listing(definitions)) + "\n"
+    if ACCEPT:
+        GOLDEN.write_text(found)
+    assert found == GOLDEN.read_text()
+
+
+def test_every_asset_has_description_owner_group_kinds_and_code_version(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        assert spec.description and spec.description.startswith("One "), f"{name}: the first line says the grain"
+        assert spec.owners and spec.group_name != "default" and spec.kinds and spec.code_version, name
+
+
+def test_everything_is_daily_in_utc(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition), spec.key
+        assert spec.partitions_def.timezone == "UTC"
+
+
+def test_schedules_and_sensors_are_off_until_declared_on(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    automation = {s.name: s.default_status for s in [*repository.schedule_defs, *repository.sensor_defs]}
+    assert set(automation) == AUTOMATION
+    assert {status.value for status in automation.values()} == {"STOPPED"}
+    on = build_defs(settings=from_environment({"INTELSEC_AUTOMATION": "export_schedule"})).get_repository_def()
+    assert [s.name for s in on.schedule_defs if s.default_status == dg.DefaultScheduleStatus.RUNNING] == ["export_schedule"]
+
+
+def test_an_unknown_name_to_declare_on_is_refused_with_what_is_allowed() -> None:
+    with pytest.raises(UnknownAutomation, match="unknown exports; allowed are daily_intel_schedule"):
+        declared_on({"exports"})
+
+
+def test_overrides_replace_a_resource() -> None:
+    workspace = build_defs().resources["workspace"] if build_defs().resources else None
+    other = type(workspace)(home="/nowhere", store_url="sqlite://")
+    assert build_defs({"workspace": other}).resources["workspace"] is other
+
+
+def test_the_location_loads_from_any_directory(tmp_path: Path) -> None:
+    dagster = Path(sys.executable).with_name("dagster")
+    done = subprocess.run(
+        [dagster, "definitions", "validate", "-w", REPOSITORY / "workspace.yaml"],
+        cwd=tmp_path,
+        env=os.environ | {"DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_the_definitions_loads_no_heavy_library() -> None:
+    """`dagster` itself takes its time; the location adds what it needs to describe itself, not what it runs with."""
+    heavy = ["pandas", "great_expectations", "pymisp", "dbt", "alembic", "psycopg2", "stix2patterns"]
+    code = f"import sys, intelsec_jobs.definitions; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert found.stdout.strip() == "[]"

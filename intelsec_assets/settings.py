@@ -30,6 +30,8 @@ class Settings:
     store_url: str
     misp_url: str | None
     misp_key_variable: str
+    misp_verify_tls: bool
+    misp_distribution: str
     automation: frozenset[str]
     allowed_networks: tuple[str, ...]
 
@@ -75,6 +77,8 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         store_url=env.get("INTELSEC_STORE_URL") or f"sqlite:///{home / 'store.sqlite'}",
         misp_url=env.get("INTELSEC_MISP_URL") or None,
         misp_key_variable="INTELSEC_MISP_KEY",
+        misp_verify_tls=env.get("INTELSEC_MISP_VERIFY_TLS", "true").lower() not in ("0", "false", "no"),
+        misp_distribution=env.get("INTELSEC_MISP_DISTRIBUTION", "0"),
         automation=frozenset(part.strip() for part in env.get("INTELSEC_AUTOMATION", "").split(",") if part.strip()),
         allowed_networks=tuple(
             part.strip() for part in env.get("INTELSEC_ALLOWED_NETWORKS", "").split(",") if part.strip()

@@ -3,6 +3,7 @@
 Each builds on its own day before where it says so; how, is in the pure modules beside this one.
 """
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -78,7 +79,7 @@ def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
 def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, before = lake.read(INDICATORS.name, day), lake.previous(WARNINGLIST_HITS.name, day)
-    lists = warninglists.load_lists(workspace.data, catalogue.warninglists, catalogue.protected)
+    lists = warninglists.load_lists(workspace.data or Path(workspace.home), catalogue.warninglists, catalogue.protected)
     built = build(
         lake,
         WARNINGLIST_HITS,

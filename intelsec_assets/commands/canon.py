@@ -27,6 +27,7 @@ _LONGEST = MAX_BYTES + 2
 
 # what would break the columns or the terminal, and lone surrogates: bytes that were not UTF-8
 _UNSAFE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\\\\u2028\u2029\udc80-\udcff]")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NAMED = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\"}
 
 
@@ -141,7 +142,8 @@ def _as_json(forms: list[Canonical]) -> bytes:
     rows = [
         jsons.dumps(
             {
-                "raw": form.raw,
+                # a byte that was not UTF-8 is written \xNN: a lone surrogate is no JSON that others read
+                "raw": _NOT_UTF8.sub(_escaped, form.raw) if form.error == "invalid_utf8" else form.raw,
                 "type": form.indicator_type,
                 "value": form.value,
                 "rules": form.rules,
@@ -152,8 +154,7 @@ def _as_json(forms: list[Canonical]) -> bytes:
         )
         for form in forms
     ]
-    # a byte that was not UTF-8 is written \xNN, as in the columns
-    return ("\n".join(rows) + "\n").encode("utf-8", "backslashreplace") if rows else b""
+    return "".join([row + "\n" for row in rows]).encode()
 
 
 def _safe(raw: str) -> str:

@@ -11,8 +11,8 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # first octet not 0, so that 0.0.0.0 is left to the refusal
 IPV4 = rf"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]?)(?:\.{_OCTET}){{3}}"
 
-# no underscore, no two hyphens in a row: those names carry a rule, as do A-labels
-DOMAIN = r"(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}"
+# no underscore, no two hyphens in a row: those names carry a rule, as do A-labels; one repetition, for speed
+DOMAIN = r"[a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z]{2,}"
 # up to here no label can be over-long, whatever the dots; longer names are looked at one by one
 MAX_HOST = 63
 

@@ -14,7 +14,7 @@ _QUOTES = "\"'`´‘’‚“”„«»‹›<>"
 # zero width space, word joiner, byte order mark, soft hyphen, and the marks and overrides of direction
 _INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 # what else Unicode calls white space
-_SPACES = "\x80\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_SPACES = "\x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _AROUND = _CONTROLS + _QUOTES + _SPACES
 _AFTER = _AROUND + ",;"
 

@@ -123,7 +123,7 @@ ERRORS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Policy:
-    """One reasoned difference from what ada-url does with the same text. `marks` are the rules and errors that show it."""
+    """One reasoned difference from what ada-url does with a text; `marks` are the rules and errors that show it."""
 
     whatwg: str
     ours: str

@@ -1,0 +1,158 @@
+"""Rate of the canonical form of host names and URLs, beside ada-url in a bare loop and other packages.
+
+How rows are merged and scored is measured elsewhere; values are real where INTELSEC_REALDATA has them, else generated.
+
+    python benchmarks/canonical_form.py [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ada_url
+import pyarrow as pa
+
+from intelsec_assets.engine import session
+from intelsec_assets.indicators.canonical import canonical
+from intelsec_assets.indicators.canonicalise import canonicalise
+
+BAR = 0.7  # of ada-url in a bare loop
+ROUNDS = 5  # the best one counts: other work on the machine only ever slows
+ENOUGH = 50_000
+_ROOT = Path(__file__).resolve().parents[1]
+
+# peer -> module, function of it that takes a value; ada-url comes first: the others are given as a share of it
+_PEERS: dict[str, list[tuple[str, str, str]]] = {
+    "url": [
+        ("ada-url", "ada_url", "normalize_url"),
+        ("w3lib", "w3lib.url", "canonicalize_url"),
+        ("yarl", "yarl", "URL"),
+        ("url-normalize", "url_normalize", "url_normalize"),
+    ],
+    "host": [("ada-url", "ada_url", "idna_to_ascii"), ("idna", "idna", "encode")],
+}
+
+
+def real_values(root: Path) -> dict[str, list[str]]:
+    """Distinct URLs and host names of TweetFeed, as published. Empty lists where it is not there."""
+    found: dict[str, set[str]] = {"url": set(), "host": set()}
+    kinds = {"url": "url", "domain": "host"}
+    for path in sorted((root / "feeds" / "tweetfeed" / "daily").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.reader(stream):
+                if len(row) > 3 and row[2] in kinds:
+                    found[kinds[row[2]]].add(row[3])
+    return {kind: sorted(values) for kind, values in found.items()}
+
+
+def generated_values(count: int = ENOUGH, seed: int = 1) -> dict[str, list[str]]:
+    """URLs and host names with the traits of real ones: four in five canonical, most others lack only their path."""
+    draw = random.Random(seed)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+    def word(low: int, high: int) -> str:
+        return "".join(draw.choices(letters, k=draw.randint(low, high)))
+
+    def host() -> str:
+        name = f"{word(3, 14)}-{word(3, 8)}.{word(4, 12)}.example"
+        return name.upper() if draw.random() < 0.01 else name
+
+    def url() -> str:
+        origin = f"{draw.choice(['http', 'https'])}://{host()}"
+        if draw.random() < 0.2:
+            return origin
+        path = "/".join(word(2, 12) for _ in range(draw.randint(1, 4)))
+        return f"{origin}/{path}" + (f"?id={word(4, 20)}#x" if draw.random() < 0.01 else "")
+
+    return {"url": [url() for _ in range(count)], "host": [host() for _ in range(count)]}
+
+
+def measure(values: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """One row a kind and way: kind, way, values, refused, per_second, share of ada-url's rate."""
+    rows: list[dict[str, Any]] = []
+    for kind, given in values.items():
+        ways: list[tuple[str, Callable[[str], Any]]] = []
+        for name, module, function in _PEERS[kind]:
+            try:
+                ways.append((name, getattr(importlib.import_module(module), function)))
+            except ImportError:
+                continue
+        ways.append(("intelsec, one value", canonical))
+        timed = [(name, *_loop(way, given)) for name, way in ways]
+        timed.append(("intelsec, a table", *_table(given)))
+        ada = timed[0][1]
+        rows += [
+            {
+                "kind": kind,
+                "way": name,
+                "values": len(given),
+                "refused": refused,
+                "per_second": round(len(given) / seconds),
+                "share_of_ada_url": round(ada / seconds, 2),
+            }
+            for name, seconds, refused in timed
+        ]
+    return rows
+
+
+def _loop(way: Callable[[str], Any], values: Sequence[str]) -> tuple[float, int]:
+    """Seconds of the best round, and how many values the way refuses."""
+    best, refused = float("inf"), 0
+    for _ in range(ROUNDS):
+        refused = 0
+        start = time.perf_counter()
+        for value in values:
+            try:
+                way(value)
+            except Exception:  # noqa: BLE001  # each package has its own
+                refused += 1
+        best = min(best, time.perf_counter() - start)
+    if way is canonical:
+        refused = sum(canonical(value).error is not None for value in values)
+    return best, refused
+
+
+def _table(values: Sequence[str]) -> tuple[float, int]:
+    best, refused = float("inf"), 0
+    given = pa.table({"raw_value": list(values), "indicator_type": pa.nulls(len(values), pa.string())})
+    for _ in range(ROUNDS):
+        with session() as con:
+            start = time.perf_counter()
+            forms = canonicalise(con, con.from_arrow(given)).to_arrow_table()
+            best = min(best, time.perf_counter() - start)
+            refused = len(forms) - forms["error"].null_count
+    return best, refused
+
+
+def main() -> list[dict[str, Any]]:
+    """Measure, print a table (or JSON), and return its rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments, _ = parser.parse_known_args()
+    values = real_values(Path(os.environ.get("INTELSEC_REALDATA") or _ROOT.parent / "shared" / "data"))
+    source = "TweetFeed, 91 days" if all(values.values()) else "generated"
+    rows = measure(values if all(values.values()) else generated_values())
+    if arguments.json:
+        print(json.dumps({"source": source, "ada_url": ada_url.get_version(), "bar": BAR, "rows": rows}, indent=2))
+        return rows
+    print(f"canonical form; values: {source}; ada {ada_url.get_version()}; bar: {BAR:.0%} of ada-url")
+    print(f"{'kind':5} {'way':20} {'values':>8} {'refused':>8} {'values/s':>11} {'of ada-url':>10}")
+    for row in rows:
+        print(
+            f"{row['kind']:5} {row['way']:20} {row['values']:8,} {row['refused']:8,} {row['per_second']:11,}"
+            f" {row['share_of_ada_url']:10.0%}"
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ DEFAULT_MEMORY = "600MB"
 def session(
     *, memory: str = DEFAULT_MEMORY, threads: int | None = None, spill: Path | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection in UTC that writes its overflow to `spill` (default: a temporary folder, removed at the end)."""
+    """A DuckDB connection in UTC that overflows into the folder `spill` (default: a temporary one)."""
     with tempfile.TemporaryDirectory(prefix="intelsec-spill-", dir=spill) as overflow:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory,

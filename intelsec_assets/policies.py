@@ -21,9 +21,7 @@ SECOPS_TEAM = "team:secops"
 DATA_TEAM = "team:data"
 
 # A feed or a server that does not answer may answer in a minute; anything else fails the same way again.
-RETRY_EDGES = dg.RetryPolicy(
-    max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
+RETRY_EDGES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 # The daily run starts at 02:30 UTC and takes minutes: a table older than this missed a day.
 FRESH_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=28))

@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake: one Parquet file a day, rows in the order of `sort_by`, which is also its key unless `key` says else."""
+    """A table of the lake: one Parquet file a day, rows sorted by `sort_by`, its key unless `key` says else."""
 
     name: str
     grain: str
@@ -131,7 +131,9 @@ INDICATORS = Table(
         Column("indicator_id", "UUID", "UUIDv5 in the STIX namespace over `type:value`"),
         Column("indicator_type", "VARCHAR", "domain, url, ipv4, ipv6, cidr, md5, sha1, sha256, sha512 or email"),
         Column("value", "VARCHAR", "canonical value"),
-        Column("first_seen", _TSTZ, "earliest sighting any feed claims; without a claim the start of the day it was listed"),
+        Column(
+            "first_seen", _TSTZ, "earliest sighting any feed claims; without a claim the start of the day it was listed"
+        ),
         Column("last_seen", _TSTZ, "latest sighting any feed claims; without a claim the end of the day it was listed"),
         Column("first_listed", "DATE", "first day a feed listed it here"),
         Column("last_listed", "DATE", "last day a feed listed it here"),
@@ -150,8 +152,15 @@ INDICATORS = Table(
         Column("confidence", "DOUBLE", "highest confidence a feed claims, ratio 0 to 1", nullable=True),
         Column("tlp", "VARCHAR", "strictest TLP of its observations"),
         Column("host", "VARCHAR", "host of a URL or e-mail address, the name itself of a domain", nullable=True),
-        Column("registered_domain", "VARCHAR", "registrable domain of the host by the public suffix list, private suffixes included", nullable=True),
-        Column("parent_ids", "UUID[]", "indicator ids of host and registered domain, nearest first, whether or not listed"),
+        Column(
+            "registered_domain",
+            "VARCHAR",
+            "registrable domain of the host by the public suffix list, private suffixes included",
+            nullable=True,
+        ),
+        Column(
+            "parent_ids", "UUID[]", "indicator ids of host and registered domain, nearest first, whether or not listed"
+        ),
     ),
     ("indicator_type", "value"),
 )
@@ -192,7 +201,9 @@ INDICATOR_SCORES = Table(
         Column("model_version", "VARCHAR", "scoring model"),
         Column("source_trust", "DOUBLE", "highest trust among its sources, ratio 0 to 1"),
         Column("recency", "DOUBLE", "0.5 ** (age / half-life), age from last_seen to the end of the day, ratio 0 to 1"),
-        Column("hit_rate", "DOUBLE", "share of true positives among its dispositions, with the model's prior, ratio 0 to 1"),
+        Column(
+            "hit_rate", "DOUBLE", "share of true positives among its dispositions, with the model's prior, ratio 0 to 1"
+        ),
         Column("cooccurrence", "DOUBLE", "1 - 0.5 ** (independent sources - 1), ratio 0 to 1; 0 for known scanners"),
         Column("sandbox", "VARCHAR", "malicious, benign or unknown"),
         Column("warninglist", "VARCHAR", "strictest policy of the lists it is on", nullable=True),

@@ -44,7 +44,10 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
         asset_checks=dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
         jobs=JOBS,
         schedules=build_schedules(on),
-        sensors=[build_run_failure_sensor("run_failure_notice" in on), build_score_automation("score_automation" in on)],
+        sensors=[
+            build_run_failure_sensor(running="run_failure_notice" in on),
+            build_score_automation(running="score_automation" in on),
+        ],
         resources={"workspace": workspace, "misp": Misp.of(settings), **(overrides or {})},
     )
 

@@ -20,7 +20,6 @@ from intelsec_jobs.definitions import build_defs
 from intelsec_jobs.instance import prepare_instance
 from intelsec_jobs.instance.local_history import quick_history
 
-
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -51,7 +50,12 @@ def run_days(
         lake.begin(days[0])
     definitions = build_defs(settings=settings)
     outcomes = []
-    with workspace.store() as store, store.lock("run"), quick_history(settings.dagster_home), dg.DagsterInstance.get() as instance:
+    with (
+        workspace.store() as store,
+        store.lock("run"),
+        quick_history(settings.dagster_home),
+        dg.DagsterInstance.get() as instance,
+    ):
         for name, day in [(job, day) for day in days] + ([(last, days[-1])] if last and days else []):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
@@ -71,9 +75,9 @@ def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, da
         partition_key=str(day), instance=instance, run_id=run_id, raise_on_error=False, run_config=_QUIET
     )
     changed = sum(
-        bool(event.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)
+        bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)
         for event in result.get_asset_materialization_events()
-        for event in [event.step_materialization_data]
+        for made in [event.step_materialization_data]
     )
     return DayOutcome(day, job, run_id, changed, None if result.success else _cause(result))
 
@@ -93,4 +97,3 @@ def _cause(result: dg.ExecuteInProcessResult) -> str:
         if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR
     ]
     return "\n".join([*failed, *causes]) or "the run failed before its first step"
-

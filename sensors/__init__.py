@@ -1,4 +1,4 @@
-"""What triggers work: sensors that watch runs and assets. Each decides in a pure function and keeps no state of its own.
+"""What triggers work: sensors that watch runs and assets. Each decides in a pure function and keeps no state.
 
 Fixed hours are schedules, in `intelsec_jobs.schedules`.
 """

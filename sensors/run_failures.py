@@ -20,7 +20,7 @@ def failure_notice(job: str, partition: str | None, run_id: str, cause: str) -> 
     return subject, text
 
 
-def build_run_failure_sensor(running: bool) -> dg.SensorDefinition:
+def build_run_failure_sensor(*, running: bool) -> dg.SensorDefinition:
     """The sensor, running or stopped at first."""
 
     @dg.run_failure_sensor(
@@ -31,7 +31,9 @@ def build_run_failure_sensor(running: bool) -> dg.SensorDefinition:
     )
     def run_failure_notice(context: dg.RunFailureSensorContext, workspace: Workspace) -> None:
         run = context.dagster_run
-        causes = [event.message or "" for event in context.get_step_failure_events()] or [context.failure_event.message or ""]
+        causes = [event.message or "" for event in context.get_step_failure_events()] or [
+            context.failure_event.message or ""
+        ]
         subject, text = failure_notice(run.job_name, run.tags.get("dagster/partition"), run.run_id, "\n".join(causes))
         notice = Notice("run_failed", subject, text, system_clock())
         with workspace.store() as store:

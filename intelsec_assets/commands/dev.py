@@ -21,7 +21,9 @@ Port = Annotated[int, typer.Option("--port", help="Port of the UI.")]
 def dev(data: Data = None, port: Port = 3000) -> None:
     """Open the Dagster UI with everything in it, on the same data as `intelsec run`.
 
-    Schedules and sensors are visible and off until INTELSEC_AUTOMATION declares them on. Example: intelsec dev --port 3001
+    Schedules and sensors are visible and off until INTELSEC_AUTOMATION declares them on.
+
+    Example: intelsec dev --port 3001
     """
     from intelsec_jobs.instance import prepare_instance  # imports Dagster: not for `--help`
 

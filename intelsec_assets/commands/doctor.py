@@ -47,7 +47,9 @@ def doctor(data: Data = None, json: Json = False) -> None:
         print_json([asdict(finding) for finding in findings])
     else:
         for f in findings:
-            typer.echo(f"{f.state:<8} {f.part:<12} {f.found}" + (f"\n{'':<22}-> {f.what_to_do}" if f.what_to_do else ""))
+            typer.echo(
+                f"{f.state:<8} {f.part:<12} {f.found}" + (f"\n{'':<22}-> {f.what_to_do}" if f.what_to_do else "")
+            )
     raise typer.Exit(NOT_REACHABLE if any(f.state == "broken" for f in findings) else DONE)
 
 
@@ -62,7 +64,9 @@ def _home(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free
     found = f"{settings.home}, {free // 2**20:,} MB free"
     if not os.access(folder, os.W_OK):
-        return Finding("home", "broken", f"{folder} cannot be written", "give the folder to this user or set INTELSEC_HOME")
+        return Finding(
+            "home", "broken", f"{folder} cannot be written", "give the folder to this user or set INTELSEC_HOME"
+        )
     if free < LEAST_FREE:
         return Finding("home", "broken", found, f"free some: at least {LEAST_FREE // 2**20:,} MB, or set INTELSEC_HOME")
     return Finding("home", "ok", found)
@@ -112,7 +116,12 @@ def _store(settings: Settings) -> Finding:
 
 def _misp(settings: Settings) -> Finding:
     if settings.misp_url is None:
-        return Finding("misp", "missing", "no server configured; the export plan stays open", "set INTELSEC_MISP_URL and INTELSEC_MISP_KEY")
+        return Finding(
+            "misp",
+            "missing",
+            "no server configured; the export plan stays open",
+            "set INTELSEC_MISP_URL and INTELSEC_MISP_KEY",
+        )
     key = os.environ.get(settings.misp_key_variable)
     if not key:
         return Finding("misp", "broken", f"{settings.misp_url}: no key", f"set {settings.misp_key_variable}")
@@ -125,9 +134,16 @@ def _misp(settings: Settings) -> Finding:
         answer.raise_for_status()
         return Finding("misp", "ok", f"{settings.misp_url}, MISP {answer.json()['version']}")
     except httpx.HTTPStatusError as error:
-        return Finding("misp", "broken", f"{settings.misp_url} answers {error.response.status_code}", "check the key and its role")
+        return Finding(
+            "misp", "broken", f"{settings.misp_url} answers {error.response.status_code}", "check the key and its role"
+        )
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        return Finding("misp", "broken", f"{settings.misp_url}: {type(error).__name__}", "check the address, the server and its certificate")
+        return Finding(
+            "misp",
+            "broken",
+            f"{settings.misp_url}: {type(error).__name__}",
+            "check the address, the server and its certificate",
+        )
 
 
 LOOKS: tuple[Callable[[Settings], Finding], ...] = (_python, _home, _catalogue, _credentials, _lake, _store, _misp)

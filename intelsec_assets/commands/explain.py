@@ -31,7 +31,7 @@ def explain(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Why an indicator scores what it scores: the sum, the feed lines behind it, lists, exports, changes since yesterday.
+    """Why an indicator scores what it scores: the sum, feed lines behind it, lists, exports, changes since yesterday.
 
     Exit code 1 when it is not known. Example: intelsec explain 'hxxp://login.lantern[.]example/'
     """

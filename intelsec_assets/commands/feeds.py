@@ -134,14 +134,18 @@ def _check_file(feed: Feed, path: Path, day: date) -> Checked:
     parsed = formats.parse(feed, contents, day)
     reasons: Counter[str] = Counter()
     samples: dict[str, list[str]] = {}
-    for row in parsed.rows.select(["line", "raw_value", "indicator_type", "reject_reason", "reject_detail"]).to_pylist():
+    for row in parsed.rows.select(
+        ["line", "raw_value", "indicator_type", "reject_reason", "reject_detail"]
+    ).to_pylist():
         reason, detail = _refusal(feed, row)
         if reason:
             reasons[reason] += 1
             kept = samples.setdefault(reason, [])
             if len(kept) < SAMPLES:
                 kept.append(f"line {row['line']}: {str(row['raw_value'])[:80]!r}: {detail}")
-    return Checked(feed.name, parsed.rows.num_rows, parsed.rows.num_rows - reasons.total(), reasons, samples, parsed.error)
+    return Checked(
+        feed.name, parsed.rows.num_rows, parsed.rows.num_rows - reasons.total(), reasons, samples, parsed.error
+    )
 
 
 def _refusal(feed: Feed, row: dict[str, Any]) -> tuple[str | None, str | None]:

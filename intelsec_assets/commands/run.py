@@ -84,7 +84,9 @@ def _days_held(settings: Settings) -> list[date]:
     return days_between(days[0], days[-1])
 
 
-def _run(settings: Settings, days: Sequence[date], json: bool, job: str = "daily_intel", last_job: str | None = "export") -> None:
+def _run(
+    settings: Settings, days: Sequence[date], json: bool, job: str = "daily_intel", last_job: str | None = "export"
+) -> None:
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
         from intelsec_jobs.runner import run_days

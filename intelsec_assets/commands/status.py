@@ -10,7 +10,16 @@ from typing import Any
 import typer
 
 from intelsec_assets.commands import summary_view
-from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, Data, Day, Json, day_option, print_json, workspace_settings
+from intelsec_assets.commands.faces import (
+    DONE,
+    FOUND_SOMETHING,
+    Data,
+    Day,
+    Json,
+    day_option,
+    print_json,
+    workspace_settings,
+)
 from intelsec_assets.records import FAILED, RUNNING
 from intelsec_assets.resources.store import LockHeld, Store
 from intelsec_assets.resources.workspace import Workspace

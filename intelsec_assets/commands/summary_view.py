@@ -67,9 +67,7 @@ def read_summary(
     """The summary of a built day. Raises LakeError when the day is not there."""
     with engine.session() as con:
         rows = lake.relation(con, lake.read("daily_summary", day)).project("section, name, metric, value").fetchall()
-        held = dict(
-            lake.relation(con, lake.read("feed_status", day)).filter("held").project("feed, status").fetchall()
-        )
+        held = dict(lake.relation(con, lake.read("feed_status", day)).filter("held").project("feed, status").fetchall())
     figures: Figures = {(section, name, metric): value for section, name, metric, value in rows}
     dedup: dict[str, dict[str, float]] = defaultdict(dict)
     for (section, name, metric), value in figures.items():
@@ -109,10 +107,19 @@ def by_target(exports: Sequence[ExportRun], run_ids: Collection[str] | None = No
 def _feeds(figures: Figures, catalogue: Catalogue, held: Mapping[str, str]) -> list[dict[str, Any]]:
     feeds = []
     for feed in catalogue.enabled_feeds:
-        count = {m: int(figures.get(("feed", feed.name, m), 0)) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
+        count = {
+            m: int(figures.get(("feed", feed.name, m), 0))
+            for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")
+        }
         ratio = figures.get(("feed", feed.name, "dedup_ratio"), 0.0)
         feeds.append(
-            {"feed": feed.name, "publisher": feed.publisher, **count, "dedup_ratio": ratio, "held": held.get(feed.name, "")}
+            {
+                "feed": feed.name,
+                "publisher": feed.publisher,
+                **count,
+                "dedup_ratio": ratio,
+                "held": held.get(feed.name, ""),
+            }
         )
     return feeds
 
@@ -154,8 +161,10 @@ def _figures(summary: Summary) -> list[str]:
     live = int(summary.dedup.get("live", {}).get("indicators", 0))
     plan = summary.plan
     return [
-        f"duplicates  {day.get('dedup_ratio', 0):.1%} of the day's {int(day.get('listings', 0)):,} listings, "
-        f"{window.get('dedup_ratio', 0):.1%} of the last 7 days' {int(window.get('listings', 0)):,}",
+        (
+            f"duplicates  {day.get('dedup_ratio', 0):.1%} of the day's {int(day.get('listings', 0)):,} listings, "
+            f"{window.get('dedup_ratio', 0):.1%} of the last 7 days' {int(window.get('listings', 0)):,}"
+        ),
         f"indicators  {live:,} live: "
         + ", ".join(f"{summary.decisions.get(name, 0):,} {name}" for name in ("export", "hold", "suppress")),
         "plan        "

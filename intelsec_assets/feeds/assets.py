@@ -177,7 +177,8 @@ def _status_asset(feeds: tuple[Feed, ...]) -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         owners=[policies.INTEL_TEAM],
         code_version="1",
-        description=f"{FEED_STATUS.grain.capitalize()}.\n\nA feed outside its contract is held: what it listed stays exported.",
+        description=f"{FEED_STATUS.grain.capitalize()}.\n\n"
+        "A feed outside its contract is held: what it listed stays exported.",
     )
     def feed_status(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
         lake, raw, day = workspace.lake(), workspace.raw_store(), partition_day(context)

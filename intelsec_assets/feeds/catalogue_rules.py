@@ -60,7 +60,7 @@ def _schema() -> dict[str, Any]:
 
 
 def _schema_problems(document: LocatedYaml, value: object, ref: str, prefix: YamlPath) -> Iterator[Problem]:
-    import jsonschema  # noqa: PLC0415 - a quarter of a second that reading definitions need not wait for twice
+    import jsonschema
 
     schema = _schema() if ref == "#" else {"$ref": ref, "$defs": _schema()["$defs"]}
     for error in jsonschema.Draft202012Validator(schema).iter_errors(value):

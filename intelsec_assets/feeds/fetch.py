@@ -104,7 +104,7 @@ def _fetched(feed: Feed, day: date, source: str, files: Mapping[str, bytes], met
 
 
 def _public_source(feed: Feed, day: date) -> str:
-    from intelsec_assets.feeds.web import public_url  # noqa: PLC0415 - httpx only where http is used
+    from intelsec_assets.feeds.web import public_url
 
     return public_url(expand(feed.url, day)) if feed.url else ""
 
@@ -120,7 +120,7 @@ def _from_web(
     limits: TransferLimits,
     progress: Progress | None,
 ) -> Fetched:
-    from intelsec_assets.feeds.web import WebAccess, WebSession  # noqa: PLC0415
+    from intelsec_assets.feeds.web import WebAccess, WebSession
 
     url = expand(feed.url or "", day)
     with WebSession(access or WebAccess(), limits, feed.credentials, progress) as session:

@@ -30,12 +30,17 @@ def _conserved(day: Day) -> Verdict:
 def _traceable(day: Day) -> Verdict:
     day.tables["observations"].create_view("traceable", replace=True)
     return none_of(
-        day.con.sql("select feed, file, line, count(*) as rows from traceable where length(snapshot_sha256) <> 64 or line < 1 group by all")
+        day.con.sql(
+            "select feed, file, line, count(*) as rows from traceable "
+            "where length(snapshot_sha256) <> 64 or line < 1 group by all"
+        )
     )
 
 
 def _few_rejected(day: Day) -> Verdict:
-    rows_in, rejected = day.tables["feed_status"].aggregate("coalesce(sum(rows_in), 0), coalesce(sum(rows_rejected), 0)").fetchall()[0]
+    rows_in, rejected = (
+        day.tables["feed_status"].aggregate("coalesce(sum(rows_in), 0), coalesce(sum(rows_rejected), 0)").fetchall()[0]
+    )
     share = rejected / rows_in if rows_in else 0.0
     return Verdict(share <= MAX_REJECTED, int(rejected), threshold=f"{MAX_REJECTED:.0%} of rows", found=f"{share:.1%}")
 
@@ -60,7 +65,8 @@ STATUS_INVARIANTS = (
         "rows_are_conserved",
         "Rows in = rows kept + rows rejected, feed by feed.",
         _conserved,
-        "Do not export. Compare the feed's file with observations and rejected_observations of the day; report a defect.",
+        "Do not export. Compare the feed's file with observations and rejected_observations of the day; "
+        "report a defect.",
         needs=("observations", "rejected_observations"),
     ),
     Invariant(
@@ -68,7 +74,8 @@ STATUS_INVARIANTS = (
         "feeds_keep_their_contract",
         "No feed is unreadable, empty, stale or shrunk.",
         _none_held,
-        "Nothing is withdrawn for these feeds. Look at the feed's page or its source; correct the contract if it is wrong.",
+        "Nothing is withdrawn for these feeds. Look at the feed's page or its source; "
+        "correct the contract if it is wrong.",
         blocking=False,
     ),
     Invariant(

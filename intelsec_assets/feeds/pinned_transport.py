@@ -27,8 +27,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002 - httpcore's interface
-        socket_options: object = None,  # noqa: ARG002
+        local_address: str | None = None,
+        socket_options: object = None,
     ) -> httpcore.NetworkStream:
         """A connection to the first checked address that answers."""
         addresses = self._guard.addresses(host, port)
@@ -45,8 +45,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,  # noqa: ARG002
-        socket_options: object = None,  # noqa: ARG002
+        timeout: float | None = None,
+        socket_options: object = None,
     ) -> httpcore.NetworkStream:
         """Feeds never come from a local socket."""
         raise httpcore.ConnectError(f"refused: {path}")

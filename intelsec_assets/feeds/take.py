@@ -107,7 +107,7 @@ def _missed(feed: Feed, day: date, clock: Clock) -> str | None:
 
 
 def _system_access(allowed_networks: Sequence[str], clock: Clock) -> WebAccess:
-    from intelsec_assets.feeds.address_guard import AddressGuard  # noqa: PLC0415 - httpx only where http is used
-    from intelsec_assets.feeds.web import WebAccess  # noqa: PLC0415
+    from intelsec_assets.feeds.address_guard import AddressGuard
+    from intelsec_assets.feeds.web import WebAccess
 
     return WebAccess(guard=AddressGuard(allowed_networks), now=clock)

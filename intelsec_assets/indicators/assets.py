@@ -29,7 +29,8 @@ def _yesterday(table: Table) -> dg.AssetDep:
     owners=[policies.INTEL_TEAM],
     code_version="1",
     freshness_policy=policies.FRESH_DAILY,
-    description=f"{INDICATORS.grain.capitalize()}.\n\nYesterday's state and today's observations, merged; what no feed has "
+    description=f"{INDICATORS.grain.capitalize()}.\n\n"
+    "Yesterday's state and today's observations, merged; what no feed has "
     f"listed for {state.RETIRE_AFTER_DAYS} days leaves.",
 )
 def indicators(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
@@ -55,13 +56,19 @@ def indicators(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Ma
     kinds={"duckdb", "parquet"},
     owners=[policies.INTEL_TEAM],
     code_version="1",
-    description=f"{FEED_OVERLAPS.grain.capitalize()}.\n\nWhich feeds are copies of one another, measured; a copy adds no corroboration.",
+    description=f"{FEED_OVERLAPS.grain.capitalize()}.\n\n"
+    "Which feeds are copies of one another, measured; a copy adds no corroboration.",
 )
 def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day = workspace.lake(), partition_day(context)
     live = lake.read(INDICATORS.name, day)
     built = build(
-        lake, FEED_OVERLAPS, day, lambda con: copies.overlaps(con, lake.relation(con, live)), inputs=[live], code_version="1"
+        lake,
+        FEED_OVERLAPS,
+        day,
+        lambda con: copies.overlaps(con, lake.relation(con, live)),
+        inputs=[live],
+        code_version="1",
     )
     return materialized(FEED_OVERLAPS, built)
 
@@ -73,7 +80,8 @@ def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     kinds={"duckdb", "parquet"},
     owners=[policies.INTEL_TEAM],
     code_version="1",
-    description=f"{WARNINGLIST_HITS.grain.capitalize()}.\n\nWarninglists by their policy, and our own names and networks. "
+    description=f"{WARNINGLIST_HITS.grain.capitalize()}.\n\n"
+    "Warninglists by their policy, and our own names and networks. "
     "New indicators are matched, all of them when a list changed.",
 )
 def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
@@ -107,9 +115,9 @@ def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) ->
     owners=[policies.INTEL_TEAM],
     code_version="1",
     freshness_policy=policies.FRESH_DAILY,
-    automation_condition=dg.AutomationCondition.eager()
-    & dg.AutomationCondition.all_deps_blocking_checks_passed(),
-    description=f"{INDICATOR_SCORES.grain.capitalize()}.\n\nThe score, the contributions that sum to it, the decision and its reason.",
+    automation_condition=dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+    description=f"{INDICATOR_SCORES.grain.capitalize()}.\n\n"
+    "The score, the contributions that sum to it, the decision and its reason.",
 )
 def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()

@@ -43,7 +43,8 @@ def _none_lost(day: Day) -> Verdict:
     day.before["indicators"].create_view("lost_before", replace=True)
     return none_of(
         day.con.sql(
-            "select b.indicator_type, b.value, b.last_listed from lost_before as b anti join lost_today as t using (indicator_id) "
+            "select b.indicator_type, b.value, b.last_listed from lost_before as b "  # noqa: S608  a date, a constant
+            "anti join lost_today as t using (indicator_id) "
             f"where b.last_listed >= date '{day.day}' - {RETIRE_AFTER_DAYS}"
         )
     )
@@ -69,7 +70,7 @@ def _sums(day: Day) -> Verdict:
             where not (score between 0 and 1) or abs(score - (contributions.source_trust + contributions.recency
                 + contributions.hit_rate + contributions.cooccurrence + contributions.sandbox
                 + contributions.warninglist + contributions.clamp)) > {SUM_TOLERANCE}
-            """
+            """  # noqa: S608  a constant
         )
     )
 

@@ -5,7 +5,6 @@ Readers never meet a writer: the published file is only ever replaced. Which tab
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ def publish(target: Path, tables: Mapping[Table, Sequence[Path]]) -> int:
                 _load(con, table, files)
             con.execute("detach published")
         size = building.stat().st_size
-        os.replace(building, target)
+        building.replace(target)
         return size
     finally:
         building.unlink(missing_ok=True)
@@ -44,7 +43,7 @@ def _load(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
     con.execute(f"create table published.{table.name} ({table.ddl()})")
     if files:
         names = ", ".join(sql_text(path) for path in files)
-        con.execute(f"insert into published.{table.name} select * from read_parquet([{names}])")
+        con.execute(f"insert into published.{table.name} select * from read_parquet([{names}])")  # noqa: S608  our own schema
     con.execute(f"comment on table published.{table.name} is {sql_text(table.grain)}")
     for column in table.columns:
         con.execute(f'comment on column published.{table.name}."{column.name}" is {sql_text(column.description)}')

@@ -161,7 +161,7 @@ class Lake:
             if target.exists() and _sha256(target) == digest:
                 temporary.unlink()
             else:
-                os.replace(temporary, target)
+                temporary.replace(target)
         except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise LakeError(
                 f"{asset} of {day} could not be written to {target.parent}: {error}. "
@@ -182,7 +182,9 @@ class Lake:
                 f"{path.with_suffix('.stamp.json')} is not the stamp that was written: {error}. "
                 f"Delete it and build the day again: intelsec run --day {day}"
             ) from error
-        return LakeFile(asset, day, path, stamp["sha256"], stamp["rows"], stamp["size"], stamp["fingerprint"], stamp["note"])
+        return LakeFile(
+            asset, day, path, stamp["sha256"], stamp["rows"], stamp["size"], stamp["fingerprint"], stamp["note"]
+        )
 
     def _write_stamp(self, file: LakeFile, inputs: Mapping[str, str]) -> None:
         stamp = {
@@ -211,7 +213,7 @@ def _copy_statement(table: Table, rows: duckdb.DuckDBPyRelation, target: Path) -
     columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in table.columns)
     order = ", ".join(f'"{name}"' for name in table.sort_by)
     return (
-        f"copy (select {columns} from ({rows.sql_query()}) order by {order}) to {sql_text(target)} "
+        f"copy (select {columns} from ({rows.sql_query()}) order by {order}) to {sql_text(target)} "  # noqa: S608  names of our own schema, quoted
         "(format parquet, compression zstd, row_group_size 122880)"
     )
 
@@ -231,6 +233,6 @@ def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_text(text)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

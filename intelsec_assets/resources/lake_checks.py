@@ -13,9 +13,9 @@ import duckdb
 
 from intelsec_assets import engine
 from intelsec_assets.invariants import AS_WRITTEN, Day, Invariant, Verdict
+from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
 from intelsec_assets.resources.partition import partition_day
-from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.workspace import Workspace, system_clock
 
 
@@ -69,7 +69,7 @@ def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksD
 class Outcome:
     """A verdict with what it was about."""
 
-    def __init__(self, name: str, blocking: bool, verdict: Verdict, data_version: str, what_to_do: str) -> None:
+    def __init__(self, name: str, verdict: Verdict, data_version: str, what_to_do: str, *, blocking: bool) -> None:
         self.name, self.blocking, self.verdict, self.data_version = name, blocking, verdict, data_version
         self.evidence: dict[str, Any] = {
             "count": verdict.count,
@@ -87,11 +87,13 @@ def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant])
     except LakeError as error:
         broken = Verdict(passed=False, count=1, found=str(error))
         names = [(AS_WRITTEN, True), *((i.name, i.blocking) for i in invariants)]
-        return [Outcome(name, blocking, broken, "", f"intelsec run --day {day}") for name, blocking in names]
-    outcomes = [Outcome(AS_WRITTEN, True, Verdict(passed=True, found=file.sha256), file.sha256, "")]
+        return [Outcome(name, broken, "", f"intelsec run --day {day}", blocking=blocking) for name, blocking in names]
+    outcomes = [Outcome(AS_WRITTEN, Verdict(passed=True, found=file.sha256), file.sha256, "", blocking=True)]
     for invariant in invariants:
         verdict = _judge(lake, file, invariant)
-        outcomes.append(Outcome(invariant.name, invariant.blocking, verdict, file.sha256, invariant.what_to_do))
+        outcomes.append(
+            Outcome(invariant.name, verdict, file.sha256, invariant.what_to_do, blocking=invariant.blocking)
+        )
     return outcomes
 
 

@@ -53,7 +53,13 @@ def build(
     target = Target(table, asset or table.name, note)
     only = [target]
     return build_together(
-        lake, only, day, lambda con: (compute(con),), inputs=inputs, code_version=code_version, configuration=configuration
+        lake,
+        only,
+        day,
+        lambda con: (compute(con),),
+        inputs=inputs,
+        code_version=code_version,
+        configuration=configuration,
     )[0]
 
 
@@ -76,7 +82,7 @@ def build_together(
     code_version: str,
     configuration: str = "",
 ) -> list[Built]:
-    """Partitions that one computation yields, in the order of `targets`; computed only if one of them is not current."""
+    """Partitions that one computation yields, in the order of `targets`; computed only if one is not current."""
     prints = [fingerprint(t.table, code_version, configuration + t.note, inputs) for t in targets]
     found = [lake.current(t.asset, day, p) for t, p in zip(targets, prints, strict=True)]
     names = " + ".join(t.asset for t in targets)
@@ -156,4 +162,3 @@ def _cell(value: Any) -> str | int | float | bool | None:
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)[:PREVIEW_TEXT]
     return str(value)[:PREVIEW_TEXT]
-

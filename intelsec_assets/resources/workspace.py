@@ -34,7 +34,7 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     data_root: str | None = None
     catalogue_path: str | None = None
     store_url: str
-    allowed_networks: list[str] = []
+    allowed_networks: list[str] = []  # noqa: RUF012  pydantic copies it
 
     @classmethod
     def of(cls, settings: Settings) -> Workspace:

@@ -32,7 +32,9 @@ def quick_history(home: Path) -> Iterator[None]:
         connection.execute("pragma synchronous = normal")
         if str(path) not in kept:
             held = sqlite3.connect(path, check_same_thread=False)
-            held.execute("select count(*) from sqlite_master").fetchall()  # opens the log, which then outlives its writers
+            held.execute(
+                "select count(*) from sqlite_master"
+            ).fetchall()  # opens the log, which then outlives its writers
             kept[str(path)] = held
 
     event.listen(Engine, "connect", prepare)

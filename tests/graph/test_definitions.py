@@ -49,8 +49,8 @@ def test_assets_checks_jobs_schedules_and_sensors_are_the_golden_list(definition
 def test_every_asset_has_description_owner_group_kinds_and_code_version(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         name = spec.key.to_user_string()
-        assert spec.description and spec.description.startswith("One "), f"{name}: the first line says the grain"
-        assert spec.owners and spec.group_name != "default" and spec.kinds and spec.code_version, name
+        assert (spec.description or "").startswith("One "), f"{name}: the first line says the grain"
+        assert all([spec.owners, spec.kinds, spec.code_version, spec.group_name != "default"]), name
 
 
 def test_everything_is_daily_in_utc(definitions: dg.Definitions) -> None:
@@ -65,7 +65,9 @@ def test_schedules_and_sensors_are_off_until_declared_on(definitions: dg.Definit
     assert set(automation) == AUTOMATION
     assert {status.value for status in automation.values()} == {"STOPPED"}
     on = build_defs(settings=from_environment({"INTELSEC_AUTOMATION": "export_schedule"})).get_repository_def()
-    assert [s.name for s in on.schedule_defs if s.default_status == dg.DefaultScheduleStatus.RUNNING] == ["export_schedule"]
+    assert [s.name for s in on.schedule_defs if s.default_status == dg.DefaultScheduleStatus.RUNNING] == [
+        "export_schedule"
+    ]
 
 
 def test_an_unknown_name_to_declare_on_is_refused_with_what_is_allowed() -> None:

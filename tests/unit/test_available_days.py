@@ -11,7 +11,15 @@ from intelsec_assets.feeds.catalogue import Catalogue, Feed
 
 def catalogue(*templates: str) -> Catalogue:
     feeds = tuple(
-        Feed(name=f"feed-{n}", title="t", publisher="p", licence="l", format="plain", local=template, interval=timedelta(days=1))
+        Feed(
+            name=f"feed-{n}",
+            title="t",
+            publisher="p",
+            licence="l",
+            format="plain",
+            local=template,
+            interval=timedelta(days=1),
+        )
         for n, template in enumerate(templates)
     )
     return Catalogue(path=Path("catalogue.yaml"), first_day=date(2026, 3, 2), feeds=feeds)

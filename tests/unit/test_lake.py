@@ -13,7 +13,9 @@ from intelsec_assets.resources.lake import ChangedFile, Lake, LakeError, LakeFil
 from intelsec_assets.tables import Column, Table
 
 DAY = date(2026, 3, 4)
-NUMBERS = Table("numbers", "one number", (Column("n", "BIGINT", "the number"), Column("t", "VARCHAR", "a text")), ("n",))
+NUMBERS = Table(
+    "numbers", "one number", (Column("n", "BIGINT", "the number"), Column("t", "VARCHAR", "a text")), ("n",)
+)
 
 
 def write(lake: Lake, sql: str = "select i as n, 'x' || i as t from range(1000) r(i)", day: date = DAY) -> LakeFile:
@@ -63,7 +65,7 @@ def test_only_the_origin_may_start_without_a_day_before(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.begin(DAY)
     assert lake.previous("numbers", DAY) is None
-    with pytest.raises(MissingPartition, match="numbers of 2026-03-05, which is not there.*starts at 2026-03-04"):
+    with pytest.raises(MissingPartition, match=r"numbers of 2026-03-05, which is not there.*starts at 2026-03-04"):
         lake.previous("numbers", date(2026, 3, 6))
 
 
@@ -80,7 +82,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_whole(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # writes beyond 4 KiB fail as on a full disk
     try:
-        with pytest.raises(LakeError, match="could not be written.*what was there before is untouched"):
+        with pytest.raises(LakeError, match=r"could not be written.*what was there before is untouched"):
             write(Lake(tmp_path), "select i as n, md5(i::varchar) as t from range(100000) r(i)")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

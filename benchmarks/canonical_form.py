@@ -26,8 +26,9 @@ from intelsec_assets.indicators.canonical import canonical
 from intelsec_assets.indicators.canonicalise import canonicalise
 
 BAR = 0.7  # of ada-url in a bare loop
-ROUNDS = 5  # the best one counts: other work on the machine only ever slows
+ROUNDS = 7  # the best one counts: other work on the machine only ever slows
 ENOUGH = 50_000
+_TABLE = "intelsec, a table"
 _ROOT = Path(__file__).resolve().parents[1]
 
 # peer -> module, function of it that takes a value; ada-url comes first: the others are given as a share of it
@@ -80,57 +81,52 @@ def measure(values: dict[str, list[str]]) -> list[dict[str, Any]]:
     """One row a kind and way: kind, way, values, refused, per_second, share of ada-url's rate."""
     rows: list[dict[str, Any]] = []
     for kind, given in values.items():
-        ways: list[tuple[str, Callable[[str], Any]]] = []
+        ways: dict[str, Callable[[str], Any]] = {}
         for name, module, function in _PEERS[kind]:
             try:
-                ways.append((name, getattr(importlib.import_module(module), function)))
+                ways[name] = getattr(importlib.import_module(module), function)
             except ImportError:
                 continue
-        ways.append(("intelsec, one value", canonical))
-        timed = [(name, *_loop(way, given)) for name, way in ways]
-        timed.append(("intelsec, a table", *_table(given)))
-        ada = timed[0][1]
+        ways["intelsec, one value"] = canonical
+        best = dict.fromkeys([*ways, _TABLE], float("inf"))
+        refused: dict[str, int] = {}
+        for _ in range(ROUNDS):  # in turns, so that other work on the machine slows all of them
+            for name in best:
+                seconds, refused[name] = _table(given) if name == _TABLE else _loop(ways[name], given)
+                best[name] = min(best[name], seconds)
         rows += [
             {
                 "kind": kind,
                 "way": name,
                 "values": len(given),
-                "refused": refused,
+                "refused": refused[name],
                 "per_second": round(len(given) / seconds),
-                "share_of_ada_url": round(ada / seconds, 2),
+                "share_of_ada_url": round(best["ada-url"] / seconds, 2),
             }
-            for name, seconds, refused in timed
+            for name, seconds in best.items()
         ]
     return rows
 
 
 def _loop(way: Callable[[str], Any], values: Sequence[str]) -> tuple[float, int]:
-    """Seconds of the best round, and how many values the way refuses."""
-    best, refused = float("inf"), 0
-    for _ in range(ROUNDS):
-        refused = 0
-        start = time.perf_counter()
-        for value in values:
-            try:
-                way(value)
-            except Exception:  # noqa: BLE001  # each package has its own
-                refused += 1
-        best = min(best, time.perf_counter() - start)
-    if way is canonical:
-        refused = sum(canonical(value).error is not None for value in values)
-    return best, refused
+    """Seconds of one round, and how many values the way refuses."""
+    refused = 0
+    start = time.perf_counter()
+    for value in values:
+        try:
+            way(value)
+        except Exception:  # noqa: BLE001  # each package has its own
+            refused += 1
+    seconds = time.perf_counter() - start
+    return seconds, sum(canonical(value).error is not None for value in values) if way is canonical else refused
 
 
 def _table(values: Sequence[str]) -> tuple[float, int]:
-    best, refused = float("inf"), 0
     given = pa.table({"raw_value": list(values), "indicator_type": pa.nulls(len(values), pa.string())})
-    for _ in range(ROUNDS):
-        with session() as con:
-            start = time.perf_counter()
-            forms = canonicalise(con, con.from_arrow(given)).to_arrow_table()
-            best = min(best, time.perf_counter() - start)
-            refused = len(forms) - forms["error"].null_count
-    return best, refused
+    with session() as con:
+        start = time.perf_counter()
+        forms = canonicalise(con, con.from_arrow(given)).to_arrow_table()
+        return time.perf_counter() - start, len(forms) - forms["error"].null_count
 
 
 def main() -> list[dict[str, Any]]:

@@ -57,18 +57,18 @@ def canonical(raw: str, declared_type: str | None = None) -> Canonical:
     match = CANONICAL.fullmatch(raw) if len(raw) <= MAX_BYTES else None
     if match is not None:
         kind = match.lastgroup
-        host = match["host"]
-        if host is not None:
+        if kind == "domain":
+            if len(raw) <= MAX_HOST and (declared_type is None or declared_type == "domain"):
+                return Canonical(raw, "domain", raw, _NO_RULES, None, None, raw)
+        elif kind in ("url", "origin"):
+            host = match["host"]
             if len(host) <= MAX_HOST and (declared_type is None or declared_type == "url"):
                 if kind == "url":
                     return Canonical(raw, "url", raw, _NO_RULES, None, None, host)
                 if len(raw) < MAX_BYTES:
                     return Canonical(raw, "url", raw + "/", _EMPTY_PATH, None, None, host)
         elif declared_type is None or declared_type == kind:
-            if kind != "domain":
-                return Canonical(raw, kind, raw, _NO_RULES, None, None, None)
-            if len(raw) <= MAX_HOST:
-                return Canonical(raw, kind, raw, _NO_RULES, None, None, raw)
+            return Canonical(raw, kind, raw, _NO_RULES, None, None, None)
     return derived(raw, declared_type)
 
 

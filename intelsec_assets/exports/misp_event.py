@@ -5,6 +5,7 @@ No request is ever repeated blindly: after a fault the server is read again, and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,8 @@ from intelsec_assets.records import LedgerEntry
 
 CHUNK = 1_000  # attributes a write: 500 to 1,000 measured as the quickest that stays clear of time-outs
 SLICE = 20_000  # rows worked on at once, so that an event of 200,000 needs no more memory
+# An attribute that failed alone may have met a passing fault; failing twice while others pass, it is to blame.
+FAILURES_ALONE = 2
 ASK_ALONE = 100  # attributes asked for their reason in one request
 _PUBLISH_POLLS = 5
 
@@ -75,6 +78,7 @@ class EventPush:
         self._is_fresh = False
         self._wrote = False
         self._chunk = CHUNK
+        self._failed_alone: Counter[str] = Counter()
         self._outcome = EventOutcome()
 
     def run(self, may_be_lost: set[str]) -> EventOutcome:
@@ -225,12 +229,16 @@ class EventPush:
         if len(chunk) > 1:
             self._chunk = max(1, len(chunk) // 10)
             return
+        alone = chunk[0].uuid
+        self._failed_alone[alone] += 1
+        if self._failed_alone[alone] < FAILURES_ALONE:
+            return
         try:  # an edit that changes nothing tells a server that fails on this attribute from one that fails on all
             self._accepted(self._client.edit_event(self._uuid, [], [self._mark]))
         except ServerFault as fault:
             self._patience.after(fault)
             return
-        refused[chunk[0].uuid] = reason
+        refused[alone] = reason
         self._chunk = CHUNK
 
     def _accepted(self, answer: Answer) -> None:

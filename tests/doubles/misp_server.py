@@ -35,6 +35,10 @@ _INVALID_JSON = (
     "Invalid JSON input. Make sure that the JSON input is a correctly formatted JSON string. This request has been "
     "blocked to avoid an unfiltered request."
 )
+_SEARCHES_NOT_COVERED = {
+    "tags", "value", "type", "category", "order", "published", "to_ids", "attribute_timestamp", "enforceWarninglist",
+    "includeWarninglistHits",
+}  # fmt: skip
 _NO_RIGHT = "You do not have permission to use this functionality."
 
 
@@ -115,8 +119,15 @@ class MispDouble:
         self.bodies.append(body)
         controller, action, *arguments = [part for part in path.split("/") if part] + ["", ""]
         arguments = [a for a in arguments if a]
-        handler = _ROUTES.get((method, controller, action)) or _ROUTES.get(("*", controller, action))
-        return handler(self, arguments, body) if handler else (404, message("Not Found", path))
+        handler = _ROUTES.get((method, controller, action))
+        if handler is None:
+            return 404, message("Not Found", path)
+        unknown = [a for a in arguments if ":" in a and a != "metadata:1"]
+        if action == "restSearch":
+            unknown += [name for name in body if name in _SEARCHES_NOT_COVERED or body[name] in ("csv", "1h")]
+        if unknown:  # to pass them over as a real server passes over nonsense would prove things that are not so
+            return 501, message(f"The double does not cover {', '.join(unknown)}", path)
+        return handler(self, arguments, body)
 
     @property
     def may_create_tags(self) -> bool:
@@ -265,7 +276,6 @@ _ROUTES: dict[tuple[str, str, str], Callable[[MispDouble, list[str], Any], tuple
     ("POST", "attributes", "add"): _add_attributes,
     ("POST", "attributes", "edit"): _edit_attribute,
     ("POST", "attributes", "delete"): _delete_attribute,
-    ("DELETE", "attributes", "delete"): _delete_attribute,
     ("POST", "attributes", "restSearch"): _search,
     ("POST", "tags", "search"): _search_tags,
     ("POST", "tags", "add"): _add_tag,
@@ -296,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    do_GET = do_HEAD = do_POST = do_DELETE = _handle  # noqa: N815 - names that http.server looks for
+    do_GET = do_HEAD = do_POST = _handle  # noqa: N815 - names that http.server looks for
 
     def log_message(self, *args: Any) -> None:
         """Nothing: tests look at `requests`."""

@@ -1,0 +1,223 @@
+"""Draws docs/asset_graph.svg, the README's picture, from the location's definitions: `python docs/draw_asset_graph.py`.
+
+Nothing about an asset is written down here but how it is drawn; a test compares the committed picture with a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+import dagster as dg
+
+from intelsec_assets.settings import from_environment
+from intelsec_jobs.definitions import build_defs
+
+PICTURE = Path(__file__).with_name("asset_graph.svg")
+
+WIDTH = 1000
+NODE_WIDTH, NODE_HEIGHT = 236, 62
+BETWEEN = 60  # between two assets of a row
+GAP = 44  # what a row leaves an edge that passes it
+ROW = 112  # from the top of a row to the top of the next
+MARGIN = 24
+FONTS = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
+TIP = (
+    '<marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M0 0 10 5 0 10z" fill="#64748b"/></marker>'
+)
+COLOURS = {  # group -> fill, border: light enough for dark text on either page colour of a forge
+    "feeds": ("#dbeafe", "#2563eb"),
+    "indicators": ("#dcfce7", "#16a34a"),
+    "exports": ("#ffedd5", "#ea580c"),
+    "kpis": ("#f3e8ff", "#9333ea"),
+}
+FEEDS = "feeds/<name>"  # the snapshots of all feeds are one node
+
+
+@dataclass(frozen=True)
+class Node:
+    """An asset as it is drawn: name, group, what is below it in small print, and what it is made from."""
+
+    name: str
+    group: str
+    small_print: str
+    parents: frozenset[str]
+    needs_yesterday: bool
+
+
+def nodes(definitions: dg.Definitions) -> dict[str, Node]:
+    """The location's assets by name, feeds folded into one, in the order of their names."""
+    graph = definitions.resolve_asset_graph()
+    feeds = 0
+    found: dict[str, Node] = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        asset = graph.get(key)
+        if key.path[0] == "feeds" and len(key.path) > 1:
+            feeds += 1
+            found[FEEDS] = Node(FEEDS, asset.group_name, f"an asset a feed: {feeds} in the sample", frozenset(), False)
+            continue
+        parents = {FEEDS if len(parent.path) > 1 else parent.path[0] for parent in asset.parent_keys}
+        blocking = sum(graph.get_check_spec(check).blocking for check in asset.check_keys)
+        others = len(asset.check_keys) - blocking
+        checks = [f"{blocking} blocking checks"] * bool(blocking) + [f"{others} advisory"] * bool(others)
+        name = key.path[0]
+        text = ", ".join(checks) or _own_words(name)
+        found[name] = Node(name, asset.group_name, text, frozenset(parents - {name}), name in parents)
+    return found
+
+
+def _own_words(name: str) -> str:
+    return {
+        "export_files": "refuses unless checks passed",
+        "misp_export": "refuses unless checks passed",
+        "rejected_observations": "quarantine, with reasons",
+        "feed_overlaps": "which feeds copy others",
+        "warninglist_hits": "by policy a list; our own names",
+        "daily_summary": "what a run prints",
+        "warehouse_snapshot": "one DuckDB file for analysts",
+    }.get(name, "")
+
+
+def essential(drawn: Mapping[str, Node]) -> list[tuple[str, str]]:
+    """The edges that do not follow from others: (parent, child)."""
+
+    def ancestors(name: str) -> set[str]:
+        above = set(drawn[name].parents)
+        return above.union(*(ancestors(parent) for parent in above)) if above else above
+
+    return sorted(
+        (parent, name)
+        for name, node in drawn.items()
+        for parent in node.parents
+        if not any(parent in ancestors(other) for other in node.parents - {parent})
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the assets stand (middle of the upper side), and the points each edge goes through, ends included."""
+
+    places: Mapping[str, tuple[float, float]]
+    ways: list[list[tuple[float, float]]]
+    levels: int
+
+
+def lay_out(drawn: Mapping[str, Node]) -> Layout:
+    """Rows by rank, the longest way from the feeds; a row in the order of what stands above.
+
+    An edge that passes rows stops at a gap in each, so that none is hidden behind an asset.
+    """
+    ranks = _ranks(drawn)
+    level_of = dict(ranks)
+    chains = []
+    for parent, child in essential(drawn):
+        gaps = {f"{parent} > {child} > {level}": level for level in range(ranks[parent] + 1, ranks[child])}
+        level_of |= gaps
+        chains.append([parent, *gaps, child])
+    above: dict[str, list[str]] = {stop: [] for stop in level_of}
+    for chain in chains:
+        for upper, lower in pairwise(chain):
+            above[lower].append(upper)
+    levels = 1 + max(ranks.values())
+    places: dict[str, tuple[float, float]] = {}
+    for level in range(levels):
+        row = [stop for stop in level_of if level_of[stop] == level]
+        row.sort(key=lambda stop: (_middle(places[upper][0] for upper in above[stop]), stop))
+        widths = [NODE_WIDTH + BETWEEN if stop in drawn else GAP for stop in row]
+        left = (WIDTH - sum(widths)) / 2
+        for stop, width in zip(row, widths, strict=True):
+            places[stop] = (left + width / 2, MARGIN + level * ROW)
+            left += width
+    ways = [[point for stop in chain for point in _ends(places[stop])][1:-1] for chain in chains]
+    return Layout({name: places[name] for name in drawn}, ways, levels)
+
+
+def _ranks(drawn: Mapping[str, Node]) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+
+    def settle(name: str) -> int:
+        if name not in ranks:
+            ranks[name] = 1 + max((settle(parent) for parent in drawn[name].parents), default=-1)
+        return ranks[name]
+
+    for name in drawn:
+        settle(name)
+    return ranks
+
+
+def _ends(place: tuple[float, float]) -> list[tuple[float, float]]:
+    """Where edges come in above and go out below."""
+    x, y = place
+    return [(x, y), (x, y + NODE_HEIGHT)]
+
+
+def _middle(places: Iterator[float]) -> float:
+    known = list(places)
+    return sum(known) / len(known) if known else WIDTH / 2
+
+
+def picture(definitions: dg.Definitions) -> str:
+    """The SVG."""
+    drawn = nodes(definitions)
+    layout = lay_out(drawn)
+    height = MARGIN + (layout.levels - 1) * ROW + NODE_HEIGHT + 4 * MARGIN
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="{FONTS}">',
+        "<title>Assets of intelsec and what each is made from</title>",
+        f"<defs>{TIP}</defs>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        *(_edge(way) for way in layout.ways),
+        *(_node(node, *layout.places[name]) for name, node in drawn.items()),
+        *_legend(height - 2 * MARGIN),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _edge(way: list[tuple[float, float]]) -> str:
+    """A smooth line: bent between rows, straight through the gap that a row leaves it."""
+    curve = f"M{way[0][0]:.0f} {way[0][1]:.0f}"
+    for (x1, y1), (x2, y2) in pairwise(way):
+        bend = (y2 - y1) / 2
+        curve += f"C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
+    return f'<path d="{curve}" fill="none" stroke="#64748b" stroke-width="1.6" marker-end="url(#tip)"/>'
+
+
+def _node(node: Node, x: float, y: float) -> str:
+    fill, border = COLOURS[node.group]
+    left = x - NODE_WIDTH / 2
+    parts = [
+        f'<rect x="{left:.0f}" y="{y:.0f}" width="{NODE_WIDTH}" height="{NODE_HEIGHT}" rx="9" fill="{fill}"'
+        f' stroke="{border}" stroke-width="1.6"/>',
+        f'<text x="{x:.0f}" y="{y + 27:.0f}" text-anchor="middle" font-size="17" font-weight="600" fill="#0f172a">'
+        f"{escape(node.name)}</text>",
+        f'<text x="{x:.0f}" y="{y + 48:.0f}" text-anchor="middle" font-size="13" fill="#334155">'
+        f"{escape(node.small_print)}</text>",
+    ]
+    if node.needs_yesterday:
+        right, middle = left + NODE_WIDTH, y + NODE_HEIGHT / 2
+        loop = f"M{right:.0f} {middle - 14:.0f}c34 -12 34 40 2 28"
+        parts.append(
+            f'<path d="{loop}" fill="none" stroke="{border}" stroke-width="1.6" stroke-dasharray="4 3"'
+            ' marker-end="url(#tip)"/>'
+        )
+    return "".join(parts)
+
+
+def _legend(y: float) -> Iterator[str]:
+    x = MARGIN
+    for group, (fill, border) in COLOURS.items():
+        yield f'<rect x="{x}" y="{y - 12}" width="16" height="16" rx="4" fill="{fill}" stroke="{border}"/>'
+        yield f'<text x="{x + 24}" y="{y + 1}" font-size="14" fill="#334155">{group}</text>'
+        x += 44 + 8 * len(group)
+    note = "A dashed loop: also made from its own day before. Arrows that follow from others are left out."
+    yield f'<text x="{MARGIN}" y="{y + 27}" font-size="14" fill="#334155">{note}</text>'
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(picture(build_defs(settings=from_environment({}))))

@@ -10,6 +10,9 @@ import uuid
 # namespace of deterministic identifiers in STIX 2.1, section 2.9
 STIX_NAMESPACE = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 
+_KEPT = "'0xffffffffffff0fff3fffffffffffffff'::uhugeint"
+_VERSION_5 = "'0x00000000000050008000000000000000'::uhugeint"
+
 
 def indicator_id(indicator_type: str, value: str) -> uuid.UUID:
     """UUIDv5 (RFC 9562) of `type:value` in the STIX namespace."""
@@ -22,6 +25,6 @@ def indicator_id_sql(indicator_type: str, value: str) -> str:
     NULL where one of them is. Column names and constants only: the text goes into the statement as it is.
     """
     digest = f"sha1(unhex('{STIX_NAMESPACE.hex}') || encode({indicator_type} || ':' || {value}))"
-    # the version takes the place of a hexadecimal digit, the variant of the two upper bits of another
-    variant = f"translate(substr({digest}, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab')"
-    return f"(substr({digest}, 1, 12) || '5' || substr({digest}, 14, 3) || {variant} || substr({digest}, 18, 15))::uuid"
+    # RFC 9562 section 5.5: 128 bits, six of them taken by version and variant. As a number, for cutting and joining
+    # hexadecimal text takes seven times as long
+    return f"((('0x' || left({digest}, 32))::uhugeint & {_KEPT}) | {_VERSION_5})::uuid"

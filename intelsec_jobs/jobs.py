@@ -31,9 +31,7 @@ DAILY_INTEL = _job(
     _STATE | _FILES,
     "A day from feeds to plan, exported files and summary. Reaches no other system than the feeds.",
 )
-EXPORT = _job(
-    "export", _FILES | _MISP, "A day's plan to its targets: files, then MISP. Refuses unless the day's checks passed."
-)
+EXPORT = _job("export", _MISP, "A day's plan to MISP. Refuses unless the day's checks passed.")
 BACKFILL = _job("backfill", _STATE, "Rebuild a past day from its stored snapshots. Writes to no target.")
 SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
 WAREHOUSE = _job(

@@ -10,10 +10,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
-from intelsec_assets import progress
+from intelsec_assets import policies, progress
+from intelsec_assets.days import parse_day
+from intelsec_assets.records import FAILED, SUCCEEDED
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 from intelsec_jobs.definitions import build_defs
@@ -22,6 +25,10 @@ from intelsec_jobs.instance.local_history import quick_history
 
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class DayOutside(Exception):
+    """A day that no run can be of: it lies before the calendar of partitions, or it is not over yet."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,16 @@ class DayOutcome:
 def run_days(
     settings: Settings, days: Sequence[date], *, job: str = "daily_intel", last: str | None = "export"
 ) -> list[DayOutcome]:
-    """Run `job` for each day in order, then `last` for the last day; stops at the first day that fails.
+    """Bring every day up to date in order, the last one by `job`, then run `last` for it; stops at the first failure.
 
-    Raises LockHeld when another process runs this workspace.
+    The days before the last build no files for targets: a target is told where things stand, not each day it missed.
+
+    Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything.
     """
+    _refuse_days_outside(days)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     prepare_instance(settings.dagster_home, "embedded")
     workspace = Workspace.of(settings)
-    lake = workspace.lake()
-    if days and (lake.origin() is None or days[0] < (lake.origin() or days[0])):
-        lake.begin(days[0])
     definitions = build_defs(settings=settings)
     outcomes = []
     with (
@@ -56,17 +63,38 @@ def run_days(
         quick_history(settings.dagster_home),
         dg.DagsterInstance.get() as instance,
     ):
-        for name, day in [(job, day) for day in days] + ([(last, days[-1])] if last and days else []):
+        if days:
+            workspace.lake().begin(days[0])
+        for name, day in _plan(days, job, last):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
-            outcome = _run(definitions, instance, name, day, run_id)
-            summary = {"changed": outcome.changed}
-            status = "failed" if outcome.error else "succeeded"
-            store.finish_run(run_id, status, system_clock(), summary, outcome.error)
+            try:
+                outcome = _run(definitions, instance, name, day, run_id)
+            except BaseException as error:
+                store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
+                raise
+            status = FAILED if outcome.error else SUCCEEDED
+            store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
             outcomes.append(outcome)
             if outcome.error:
                 break
     return outcomes
+
+
+def _plan(days: Sequence[date], job: str, last: str | None) -> list[tuple[str, date]]:
+    """Jobs with their day, in order."""
+    if not days:
+        return []
+    return [*(("backfill", day) for day in days[:-1]), (job, days[-1]), *([(last, days[-1])] if last else [])]
+
+
+def _refuse_days_outside(days: Sequence[date]) -> None:
+    outside = [day for day in days if not policies.DAILY.has_partition_key(str(day))]
+    if outside:
+        newest = policies.DAILY.get_last_partition_key()
+        first = parse_day(policies.FIRST_PARTITION)
+        way_out = "; INTELSEC_FIRST_DAY opens older days" if outside[0] < first else "; a day can be run once it is over"
+        raise DayOutside(f"{outside[0]} is outside the calendar, which goes from {first} to {newest} (UTC){way_out}")
 
 
 def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, day: date, run_id: str) -> DayOutcome:
@@ -83,17 +111,37 @@ def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, da
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str:
-    """The step that failed and why, in one text; the whole trace is in the run's page."""
-    causes = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            causes.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
+    """The checks and steps that failed and why, a line each; the whole trace is in the run's page."""
     failed = [
         f"{e.asset_key.to_user_string()}: check {e.check_name} failed: {e.metadata['found'].value}"
         for e in result.get_asset_check_evaluations()
-        if not e.passed and e.severity == dg.AssetCheckSeverity.ERROR
+        if e.blocking and not e.passed and e.severity == dg.AssetCheckSeverity.ERROR
     ]
+    failures = [(event.step_key, event.step_failure_data) for event in result.all_events if event.is_step_failure]
+    causes = [f"{step}: {_reason(failure)}" for step, failure in failures if not (failed and _is_failed_check(failure))]
     return "\n".join([*failed, *causes]) or "the run failed before its first step"
+
+
+def _reason(failure: Any) -> str:
+    """What was raised in the step, in its own words; where it came from in turn is in the trace."""
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = _raised(failure)
+    if error is None:
+        return "no reason was given"
+    message = error.message.strip()
+    # our own errors are sentences; of a stranger the class is half of what there is to know
+    return message.removeprefix("intelsec_assets.").partition(": ")[2] if message.startswith("intelsec_") else message
+
+
+def _is_failed_check(failure: Any) -> bool:
+    error = _raised(failure)
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
+
+
+def _raised(failure: Any) -> Any:
+    """The error of the step's own code, without what Dagster wraps around it."""
+    error = failure.error
+    if error is not None and error.cls_name == "DagsterExecutionStepExecutionError" and error.cause is not None:
+        return error.cause
+    return error

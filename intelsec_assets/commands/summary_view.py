@@ -183,7 +183,8 @@ def _targets(summary: Summary) -> list[str]:
 
 
 def _checks(summary: Summary) -> list[str]:
-    failed = [c for c in summary.checks if not c.passed]
-    line = f"checks      {sum(c.passed for c in summary.checks)} passed, {len(failed)} failed"
+    failed = [check for check in summary.checks if not check.passed]
+    blocking = sum(check.blocking for check in failed)
+    line = f"checks      {len(summary.checks) - len(failed)} passed, {blocking} failed, {len(failed) - blocking} warned"
     details = [f"            {c.asset}.{c.check}: {c.evidence.get('found', '')}"[:160] for c in failed[:3]]
     return [line, *details]

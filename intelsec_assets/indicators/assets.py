@@ -3,6 +3,7 @@
 Each builds on its own day before where it says so; how, is in the pure modules beside this one.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,29 @@ import dagster as dg
 
 from intelsec_assets import policies
 from intelsec_assets.days import day_end
+from intelsec_assets.feeds.catalogue import Catalogue, Protected, WarninglistPolicies
 from intelsec_assets.indicators import copies, scoring, state, warninglists
 from intelsec_assets.indicators.models import load_model
 from intelsec_assets.resources.partition import build, materialized, partition_day
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.tables import FEED_OVERLAPS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS, Table
+
+
+def _lists(root: Path, catalogue: Catalogue) -> warninglists.Warninglists:
+    """The lists as they lie in the folder now; a process that builds several days reads unchanged files once."""
+    policies_ = catalogue.warninglists
+    files = [root / extra.local for extra in policies_.extra]
+    if policies_.local is not None:
+        files += sorted((root / policies_.local).glob("*.json"))
+    state = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists())
+    return _read_lists(root, policies_, catalogue.protected, state)
+
+
+@lru_cache(maxsize=1)
+def _read_lists(
+    root: Path, lists: WarninglistPolicies, protected: Protected, _state: tuple[tuple[str, int, int], ...]
+) -> warninglists.Warninglists:
+    return warninglists.load_lists(root, lists, protected)
 
 
 def _yesterday(table: Table) -> dg.AssetDep:
@@ -87,7 +106,7 @@ def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
 def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, before = lake.read(INDICATORS.name, day), lake.previous(WARNINGLIST_HITS.name, day)
-    lists = warninglists.load_lists(workspace.data or Path(workspace.home), catalogue.warninglists, catalogue.protected)
+    lists = _lists(workspace.data or Path(workspace.home), catalogue)
     built = build(
         lake,
         WARNINGLIST_HITS,

@@ -16,6 +16,9 @@ FIRST_PARTITION = os.environ.get("INTELSEC_FIRST_DAY", "2026-01-01")
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, timezone="UTC")
 YESTERDAY = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 
+# Tag of a run: `stored` = a day whose snapshots are stored is rebuilt from them, else sources are read again.
+SNAPSHOTS, STORED, SOURCES = "intelsec/snapshots", "stored", "sources"
+
 INTEL_TEAM = "team:intel"
 SECOPS_TEAM = "team:secops"
 DATA_TEAM = "team:data"

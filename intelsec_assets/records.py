@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+UNAVAILABLE = "unavailable"  # of an export: its target could not be reached
 ACTIVE, WITHDRAWN = "active", "withdrawn"
 
 

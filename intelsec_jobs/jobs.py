@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from intelsec_assets import policies
+
 _STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets("export_plan", "daily_summary")
 _FILES = dg.AssetSelection.assets("export_files")
 _MISP = dg.AssetSelection.assets("misp_export")
@@ -15,14 +17,16 @@ _MISP = dg.AssetSelection.assets("misp_export")
 _TOGETHER = dg.in_process_executor
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
+def _job(
+    name: str, selection: dg.AssetSelection, description: str, snapshots: str = policies.SOURCES
+) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
         selection=selection,
         executor_def=_TOGETHER,
         description=description,
         # what failed in a step fails again; steps that may recover have their own retry policy
-        tags={"dagster/retry_on_asset_or_op_failure": "false"},
+        tags={"dagster/retry_on_asset_or_op_failure": "false", policies.SNAPSHOTS: snapshots},
     )
 
 
@@ -32,7 +36,9 @@ DAILY_INTEL = _job(
     "A day from feeds to plan, exported files and summary. Reaches no other system than the feeds.",
 )
 EXPORT = _job("export", _MISP, "A day's plan to MISP. Refuses unless the day's checks passed.")
-BACKFILL = _job("backfill", _STATE, "Rebuild a past day from its stored snapshots. Writes to no target.")
+BACKFILL = _job(
+    "backfill", _STATE, "Rebuild a past day from its stored snapshots. Writes to no target.", policies.STORED
+)
 SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
 WAREHOUSE = _job(
     "warehouse_publish", dg.AssetSelection.assets("warehouse_snapshot"), "Replace the file that analysts open."

@@ -43,11 +43,17 @@ class DayOutcome:
 
 
 def run_days(
-    settings: Settings, days: Sequence[date], *, job: str = "daily_intel", last: str | None = "export"
+    settings: Settings,
+    days: Sequence[date],
+    *,
+    job: str = "daily_intel",
+    last: str | None = "export",
+    from_stored: bool = False,
 ) -> list[DayOutcome]:
     """Bring every day up to date in order, the last one by `job`, then run `last` for it; stops at the first failure.
 
     The days before the last build no files for targets: a target is told where things stand, not each day it missed.
+    `from_stored` rebuilds from the snapshots stored of a day where there are some; else sources are read again.
 
     Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything.
     """
@@ -56,6 +62,7 @@ def run_days(
     prepare_instance(settings.dagster_home, "embedded")
     workspace = Workspace.of(settings)
     definitions = build_defs(settings=settings)
+    snapshots = policies.STORED if from_stored else policies.SOURCES
     outcomes = []
     with (
         workspace.store() as store,
@@ -69,7 +76,7 @@ def run_days(
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
             try:
-                outcome = _run(definitions, instance, name, day, run_id)
+                outcome = _run(definitions, instance, name, day, run_id, snapshots)
             except BaseException as error:
                 store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
                 raise
@@ -93,14 +100,23 @@ def _refuse_days_outside(days: Sequence[date]) -> None:
     if outside:
         newest = policies.DAILY.get_last_partition_key()
         first = parse_day(policies.FIRST_PARTITION)
-        way_out = "; INTELSEC_FIRST_DAY opens older days" if outside[0] < first else "; a day can be run once it is over"
+        way_out = (
+            "; INTELSEC_FIRST_DAY opens older days" if outside[0] < first else "; a day can be run once it is over"
+        )
         raise DayOutside(f"{outside[0]} is outside the calendar, which goes from {first} to {newest} (UTC){way_out}")
 
 
-def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, day: date, run_id: str) -> DayOutcome:
+def _run(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, day: date, run_id: str, snapshots: str
+) -> DayOutcome:
     progress.report(job, str(day))
     result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=str(day), instance=instance, run_id=run_id, raise_on_error=False, run_config=_QUIET
+        partition_key=str(day),
+        instance=instance,
+        run_id=run_id,
+        raise_on_error=False,
+        run_config=_QUIET,
+        tags={policies.SNAPSHOTS: snapshots},
     )
     changed = sum(
         bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)
@@ -125,11 +141,11 @@ def _cause(result: dg.ExecuteInProcessResult) -> str:
 def _reason(failure: Any) -> str:
     """What was raised in the step, in its own words; where it came from in turn is in the trace."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return failure.user_failure_data.description
+        return str(failure.user_failure_data.description)
     error = _raised(failure)
     if error is None:
         return "no reason was given"
-    message = error.message.strip()
+    message: str = error.message.strip()
     # our own errors are sentences; of a stranger the class is half of what there is to know
     return message.removeprefix("intelsec_assets.").partition(": ")[2] if message.startswith("intelsec_") else message
 

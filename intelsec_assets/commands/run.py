@@ -17,6 +17,7 @@ from intelsec_assets import progress
 from intelsec_assets.commands import summary_view
 from intelsec_assets.commands.faces import (
     FOUND_SOMETHING,
+    NOT_REACHABLE,
     WRONG_USE,
     Data,
     Day,
@@ -29,6 +30,7 @@ from intelsec_assets.commands.faces import (
 )
 from intelsec_assets.days import days_between, previous_day
 from intelsec_assets.feeds.available import local_days
+from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 
@@ -65,23 +67,41 @@ def _span(settings: Settings, day: date | None, first: date | None, last: date |
     if day is not None and (first is not None or last is not None):
         fail("--day and --from/--to exclude each other", WRONG_USE)
     if day is not None:
-        return [day]
-    held = _days_held(settings)
-    if first is None and last is None:
-        return held
-    first, last = first or held[0], last or held[-1]
-    if last < first:
+        days = [day]
+    elif first is not None and last is not None:
+        days = days_between(first, last)
+    else:
+        held = _days_held(settings)
+        days = days_between(first or held[0], last or held[-1])
+    if not days:
         fail(f"--from {first} is after --to {last}", WRONG_USE)
-    return days_between(first, last)
+    _refuse_days_outside(settings, days)
+    return days
 
 
 def _days_held(settings: Settings) -> list[date]:
+    """First and last day of the data; of a source without dates, yesterday."""
     if settings.data_root is None:
         return [previous_day(system_clock().date())]
     days = local_days(Workspace.of(settings).catalogue(), settings.data_root)
     if not days:
         fail(f"{settings.data_root} holds no dated feed; name the day: --day YYYY-MM-DD", WRONG_USE)
-    return days_between(days[0], days[-1])
+    return [days[0], days[-1]]
+
+
+def _refuse_days_outside(settings: Settings, days: Sequence[date]) -> None:
+    """A folder of dated files says which days it can be asked for; so do the snapshots kept of it."""
+    if settings.data_root is None:
+        return
+    workspace = Workspace.of(settings)
+    known = sorted({*local_days(workspace.catalogue(), settings.data_root), *workspace.raw_store().days()})
+    outside = [day for day in days if known and not known[0] <= day <= known[-1]]
+    if outside:
+        fail(
+            f"{outside[0]} is outside the data: {settings.data_root} holds {known[0]} to {known[-1]}; "
+            "name a day of those, or another folder with --data",
+            WRONG_USE,
+        )
 
 
 def _run(
@@ -89,31 +109,34 @@ def _run(
 ) -> None:
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
-        from intelsec_jobs.runner import run_days
+        from intelsec_jobs.runner import DayOutside, run_days
 
-        outcomes = run_days(settings, days, job=job, last=last_job)
-    failed = [outcome for outcome in outcomes if outcome.error]
-    workspace = Workspace.of(settings)
+        try:
+            outcomes = run_days(settings, days, job=job, last=last_job, from_stored=job == "backfill")
+        except DayOutside as error:
+            fail(str(error), WRONG_USE)
+    errors = [f"{outcome.job} of {outcome.day} failed. {outcome.error}" for outcome in outcomes if outcome.error]
     built = [outcome.day for outcome in outcomes if not outcome.error]
     changed = sum(outcome.changed for outcome in outcomes)
-    if built:
-        with workspace.store() as store:
-            summary = summary_view.read_summary(
-                workspace.lake(),
-                built[-1],
-                workspace.catalogue(),
-                summary_view.by_target(store.exports(day=built[-1]), {outcome.run_id for outcome in outcomes}),
-                store.latest_checks(built[-1]),
-            )
-        if json:
-            print_json(summary.to_json() | {"changed": changed, "errors": [o.error for o in failed]})
-        else:
-            for line in summary_view.render(summary):
-                typer.echo(line)
-            for line in _closing(settings, built, changed):
-                typer.echo(line)
-    for outcome in failed:
-        fail(f"{outcome.job} of {outcome.day} failed. {outcome.error}", FOUND_SOMETHING)
+    summary = _summary(settings, built[-1], {outcome.run_id for outcome in outcomes}) if built else None
+    if json:
+        told = summary.to_json() if summary else {"day": None}
+        print_json(told | {"changed": changed, "errors": errors})
+    elif summary:
+        for line in [*summary_view.render(summary), *_closing(settings, built, changed)]:
+            typer.echo(line)
+    if errors:
+        away = summary is not None and any(target.status == UNAVAILABLE for target in summary.targets)
+        fail("\n".join(errors), NOT_REACHABLE if away else FOUND_SOMETHING)
+
+
+def _summary(settings: Settings, day: date, run_ids: set[str]) -> summary_view.Summary:
+    workspace = Workspace.of(settings)
+    with workspace.store() as store:
+        targets = summary_view.by_target(store.exports(day=day), run_ids)
+        return summary_view.read_summary(
+            workspace.lake(), day, workspace.catalogue(), targets, store.latest_checks(day)
+        )
 
 
 def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[str]:

@@ -21,7 +21,7 @@ from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
 from intelsec_assets.feeds.invariants import OBSERVATION_INVARIANTS, STATUS_INVARIANTS
 from intelsec_assets.indicators.invariants import INDICATOR_INVARIANTS, SCORE_INVARIANTS
 from intelsec_assets.invariants import AS_WRITTEN
-from intelsec_assets.records import SUCCEEDED, ExportRun
+from intelsec_assets.records import SUCCEEDED, UNAVAILABLE, ExportRun
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.misp import Misp
 from intelsec_assets.resources.partition import build, materialized, partition_day
@@ -194,11 +194,13 @@ def misp_export(context: dg.AssetExecutionContext, workspace: Workspace, misp: M
 def _push(store: Store, rows: pa.Table, day: date, misp: Misp, run_id: str) -> PushResult:
     """Push and leave a record of it; a server that is away or says no fails the step with what to do."""
     server = MispServer(misp.url or "", misp.key(), verify_tls=misp.verify_tls, distribution=misp.distribution)
-    surroundings = Surroundings(clock=system_clock, progress=lambda text: progress.report("misp_export", str(day), text))
+    surroundings = Surroundings(
+        clock=system_clock, progress=lambda text: progress.report("misp_export", str(day), text)
+    )
     try:
         result = push(rows, day, store, MispClient(server), surroundings, target=MISP)
     except PushUnavailable as error:
-        _record(store, day, run_id, "unavailable", PushResult(), str(error))
+        _record(store, day, run_id, UNAVAILABLE, PushResult(), str(error))
         raise dg.Failure(
             description=f"{error} The files of {day} are written; the ledger stays open and the next export catches up.",
             allow_retries=False,  # the push has already waited and asked again

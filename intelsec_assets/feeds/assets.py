@@ -17,7 +17,15 @@ from intelsec_assets.feeds.snapshot import RawStore, Snapshot
 from intelsec_assets.feeds.take import take_snapshot
 from intelsec_assets.indicators.observations import observe
 from intelsec_assets.resources.lake import Lake, LakeFile
-from intelsec_assets.resources.partition import Built, Target, build, build_together, materialized, partition_day
+from intelsec_assets.resources.partition import (
+    Built,
+    Target,
+    build,
+    build_together,
+    builds_from_stored,
+    materialized,
+    partition_day,
+)
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.tables import FEED_ROWS, FEED_STATUS, OBSERVATIONS, REJECTED_OBSERVATIONS
 
@@ -65,6 +73,7 @@ def _snapshot_asset(feed: Feed) -> dg.AssetsDefinition:
                 fetch_states=store,
                 clock=system_clock,
                 allowed_networks=tuple(workspace.allowed_networks),
+                stored_first=builds_from_stored(context),
             )
         built = snapshot_rows(workspace.lake(), workspace.raw_store(), feed, day, taken)
         return materialized(

@@ -210,6 +210,10 @@ def _repeated(document: LocatedYaml, entries: list[Any], section: str, *parents:
         if not isinstance(name, str):
             continue
         path: YamlPath = (*parents, section, position, "name")
+        if section == "feeds" and name == "warninglists":
+            yield Problem(
+                document.line(path), path, f"the name {name!r} is taken: the lists of a day are kept under it"
+            )
         if name in first:
             text = f"the name {name!r} is already used on line {first[name]}; names must be unique"
             yield Problem(document.line(path), path, text)

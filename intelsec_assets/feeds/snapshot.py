@@ -117,6 +117,11 @@ class RawStore:
         record = {**asdict(snapshot), "day": snapshot.day.isoformat()}
         _write_whole(path, (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
+    def days(self) -> list[date]:
+        """Days of which a good snapshot of any feed is kept, in order."""
+        names = {path.stem for path in self.root.glob("snapshots/*/*.json") if not path.stem.endswith(".unreadable")}
+        return sorted(date.fromisoformat(name) for name in names)
+
     def load(self, feed: str, day: date) -> Snapshot | None:
         """The day's snapshot: the good one if ever there was one, else the failed attempt, else None."""
         good = _read_snapshot(self._snapshot_path(feed, day, READ))

@@ -44,11 +44,13 @@ def take_snapshot(
     access: WebAccess | None = None,
     limits: TransferLimits = _DEFAULT_LIMITS,
     progress: Progress | None = None,
+    stored_first: bool = False,
 ) -> Snapshot:
     """The feed's snapshot of the day, stored.
 
     - outside the feed's dates: not_due, nothing is stored;
     - below the data root: read again; the same bytes write nothing, a source that has gone leaves the stored snapshot;
+      with `stored_first` it is read only while no good snapshot of the day is stored;
     - over http: fetched only while no good snapshot of the day is stored. An address that shows its current state only
       is not asked for a day that has passed: its bytes would be of another day.
 
@@ -58,7 +60,7 @@ def take_snapshot(
     stored = raw_store.load(feed.name, day)
     good = stored if stored is not None and stored.status == READ else None
     is_local = reads_locally(feed, data_root)
-    if good is not None and not is_local and feed.is_due(day):
+    if good is not None and (stored_first or not is_local) and feed.is_due(day):
         return good
     missed = None if is_local else _missed(feed, day, clock)
     if missed is not None and feed.is_due(day):

@@ -13,20 +13,18 @@ from intelsec_assets import policies
 from intelsec_assets.days import day_end
 from intelsec_assets.feeds.catalogue import Catalogue, Protected, WarninglistPolicies
 from intelsec_assets.indicators import copies, scoring, state, warninglists
+from intelsec_assets.indicators.matching.kept_lists import list_paths, lists_of_day
 from intelsec_assets.indicators.models import load_model
-from intelsec_assets.resources.partition import build, materialized, partition_day
+from intelsec_assets.resources.partition import build, builds_from_stored, materialized, partition_day
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.tables import FEED_OVERLAPS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS, Table
 
 
 def _lists(root: Path, catalogue: Catalogue) -> warninglists.Warninglists:
     """The lists as they lie in the folder now; a process that builds several days reads unchanged files once."""
-    policies_ = catalogue.warninglists
-    files = [root / extra.local for extra in policies_.extra]
-    if policies_.local is not None:
-        files += sorted((root / policies_.local).glob("*.json"))
-    state = tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists())
-    return _read_lists(root, policies_, catalogue.protected, state)
+    files = [file for file in list_paths(root, catalogue.warninglists) if file.exists()]
+    state = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return _read_lists(root, catalogue.warninglists, catalogue.protected, state)
 
 
 @lru_cache(maxsize=1)
@@ -106,7 +104,9 @@ def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
 def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, before = lake.read(INDICATORS.name, day), lake.previous(WARNINGLIST_HITS.name, day)
-    lists = _lists(workspace.data or Path(workspace.home), catalogue)
+    root, from_stored = workspace.data or Path(workspace.home), builds_from_stored(context)
+    with lists_of_day(workspace.raw_store(), day, root, catalogue.warninglists, stored_first=from_stored) as place:
+        lists = _lists(place, catalogue)
     built = build(
         lake,
         WARNINGLIST_HITS,

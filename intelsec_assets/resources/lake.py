@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -61,8 +61,10 @@ class LakeFile:
 class Lake:
     """A folder of partitions: `<root>/<asset>/<day>.parquet` beside `<day>.stamp.json`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, opens_on: Callable[[], date] | None = None) -> None:
+        """A lake below `root`. `opens_on` gives the one day on which a lake that is still empty may start by itself."""
         self.root = root
+        self._opens_on = opens_on
 
     def path(self, asset: str, day: date) -> Path:
         """Where the partition lies, whether or not it is there."""
@@ -82,18 +84,22 @@ class Lake:
         """Make `day` the origin. An existing origin only ever moves back in time."""
         origin = self.origin()
         if origin is None or day < origin:
-            _write_text(self.root / "origin.json", json.dumps({"first_day": str(day)}) + "\n")
+            try:
+                _write_text(self.root / "origin.json", json.dumps({"first_day": str(day)}) + "\n")
+            except OSError as error:
+                raise LakeError(f"the lake {self.root} cannot be written: {error}") from error
 
     def previous(self, asset: str, day: date) -> LakeFile | None:
         """The day before, verified; None only for the lake's origin.
 
         Raises MissingPartition that names the missing day: state is never started empty by accident.
         """
-        if self.origin() == day:
+        origin = self.origin() or (self._opens_on() if self._opens_on is not None else None)
+        if origin == day:
+            self.begin(day)
             return None
         before = previous_day(day)
         if self._stamp(asset, before) is None:
-            origin = self.origin()
             start = f"this lake starts at {origin}" if origin else "this lake is empty"
             raise MissingPartition(
                 f"{asset} of {day} builds on {asset} of {before}, which is not there ({start}). "
@@ -118,15 +124,18 @@ class Lake:
 
     def current(self, asset: str, day: date, fingerprint: str) -> LakeFile | None:
         """The partition if it is whole and was made from just these inputs, else None."""
-        file = self._stamp(asset, day)
-        if file is None or file.fingerprint != fingerprint or not file.path.exists():
+        try:
+            file = self._stamp(asset, day)
+        except ChangedFile:
             return None
-        return file if _sha256(file.path) == file.sha256 else None
+        if file is None or file.fingerprint != fingerprint:
+            return None
+        return file if self.held_sha256(asset, day) == file.sha256 else None
 
-    def stamped_sha256(self, asset: str, day: date) -> str | None:
-        """Content hash the partition was last written with, without looking at the file; None if never written."""
-        file = self._stamp(asset, day)
-        return None if file is None else file.sha256
+    def held_sha256(self, asset: str, day: date) -> str | None:
+        """Hash of the file that lies there now, whatever its stamp says; None if there is none."""
+        path = self.path(asset, day)
+        return _sha256(path) if path.exists() else None
 
     def relation(self, con: duckdb.DuckDBPyConnection, file: LakeFile) -> duckdb.DuckDBPyRelation:
         """Rows of a partition, read lazily."""
@@ -175,16 +184,15 @@ class Lake:
         path = self.path(asset, day)
         try:
             stamp: dict[str, Any] = json.loads(path.with_suffix(".stamp.json").read_text())
+            said = {name: stamp[name] for name in ("sha256", "rows", "size", "fingerprint", "note")}
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ChangedFile(
                 f"{path.with_suffix('.stamp.json')} is not the stamp that was written: {error}. "
                 f"Delete it and build the day again: intelsec run --day {day}"
             ) from error
-        return LakeFile(
-            asset, day, path, stamp["sha256"], stamp["rows"], stamp["size"], stamp["fingerprint"], stamp["note"]
-        )
+        return LakeFile(asset=asset, day=day, path=path, **said)
 
     def _write_stamp(self, file: LakeFile, inputs: Mapping[str, str]) -> None:
         stamp = {

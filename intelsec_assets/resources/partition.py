@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 
-from intelsec_assets import engine, progress
+from intelsec_assets import engine, policies, progress
 from intelsec_assets.days import parse_day
 from intelsec_assets.resources.lake import Lake, LakeFile, fingerprint
 from intelsec_assets.tables import Table
@@ -26,7 +26,7 @@ PREVIEW_TEXT = 200  # characters of a cell: the UI shows a table, not a document
 
 @dataclass(frozen=True)
 class Built:
-    """A partition and whether its content is another than before."""
+    """A partition and whether what lay there before was another file, or none."""
 
     file: LakeFile
     changed: bool
@@ -35,6 +35,11 @@ class Built:
 def partition_day(context: Any) -> date:
     """The day an asset or check is asked for."""
     return parse_day(context.partition_key)
+
+
+def builds_from_stored(context: Any) -> bool:
+    """Whether this run rebuilds a day from the snapshots that were stored of it, whatever its sources say now."""
+    return bool(context.run.tags.get(policies.SNAPSHOTS) == policies.STORED)
 
 
 def build(
@@ -94,7 +99,7 @@ def build_together(
     built = []
     with engine.session() as con:
         for target, print_, rows in zip(targets, prints, compute(con), strict=True):
-            before = lake.stamped_sha256(target.asset, day)
+            before = lake.held_sha256(target.asset, day)
             file = lake.write(
                 con, target.table, target.asset, day, rows, fingerprint=print_, inputs=hashes, note=target.note
             )

@@ -63,8 +63,8 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Path(self.home) / "exports"
 
     def lake(self) -> Lake:
-        """The lake of this workspace."""
-        return Lake(Path(self.home) / "lake")
+        """The lake of this workspace. Left empty it starts on the catalogue's first day."""
+        return Lake(Path(self.home) / "lake", opens_on=lambda: self.catalogue().first_day)
 
     def raw_store(self) -> RawStore:
         """The raw feed bytes of this workspace."""

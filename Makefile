@@ -15,6 +15,10 @@ TO ?=
 WORKSPACE := $(if $(DATA),--data "$(DATA)")
 DAYS := $(if $(DAY),--day "$(DAY)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
+# a test process a core, four at most: each loads Dagster and may start a PostgreSQL of its own
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+ARGS ?=
+
 .PHONY: help
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,12 +50,12 @@ dev: .venv/.run ## the Dagster UI on http://localhost:3000 over the same data (D
 	@$(BIN)/intelsec dev $(WORKSPACE)
 
 .PHONY: test
-test: .venv/.dev ## the tests (under 5 minutes), ending with the real parts that were not there
-	@$(BIN)/pytest
+test: .venv/.dev ## the tests (under 5 minutes), ending with the real parts used and missing; ARGS="-k lake" for some
+	@$(PYTEST) $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## the tests with the long ones: browser, faults, large inputs
-	@INTELSEC_TEST_ALL=1 $(BIN)/pytest
+	@INTELSEC_TEST_ALL=1 $(PYTEST) $(ARGS)
 
 .PHONY: bench
 bench: .venv/.bench ## measure the performance bars beside the peers; writes benchmarks/RESULTS.md
@@ -60,6 +64,10 @@ bench: .venv/.bench ## measure the performance bars beside the peers; writes ben
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy and the Dagster definitions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/dagster definitions validate -w workspace.yaml
+
+.PHONY: hooks
+hooks: .venv/.dev ## check each commit as `make lint` does (pre-commit)
+	@$(BIN)/pre-commit install
 
 .PHONY: doctor
 doctor: .venv/.run ## what is installed, configured and reachable, and what to do about the rest

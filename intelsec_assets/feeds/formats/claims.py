@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from intelsec_assets.days import ONE_DAY, day_end
 from intelsec_assets.feeds.catalogue import INDICATOR_TYPES, TLP_LEVELS
@@ -45,6 +46,7 @@ def latest_instant(day: date) -> datetime:
     return day_end(day) + ONE_DAY
 
 
+@lru_cache(maxsize=4096)  # an event, a page, a post repeat their few instants; no error is kept
 def instant(text: str, latest: datetime, time_format: str | None = None) -> datetime:
     """An instant in UTC: ISO 8601 by default, `epoch` for seconds since 1970, else a strptime format; no zone = UTC.
 

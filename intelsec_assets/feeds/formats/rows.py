@@ -5,7 +5,7 @@ What a row says is decided by the formats beside this module; nothing here reads
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -148,10 +148,10 @@ class RowList:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._columns: dict[str, list[Any]] = {name: [] for name in _TYPES}
+        self._rows: list[tuple[Any, ...]] = []
 
     def __len__(self) -> int:
-        return len(self._columns["line"])
+        return len(self._rows)
 
     def add(
         self, file: SnapshotFile, line: int, raw_value: str, indicator_type: str | None, claims: Claims = NO_CLAIMS
@@ -174,31 +174,35 @@ class RowList:
         reject: Reject | None,
     ) -> None:
         feed = self._feed
-        row: Mapping[str, Any] = {
-            "file": file.name,
-            "line": line,
-            "snapshot_sha256": file.sha256,
-            "raw_value": printable(raw_value),
-            "indicator_type": indicator_type,
-            "tags": [printable(tag) for tag in claims.tags],
-            "campaign": _words(claims.campaign) or feed.campaign,
-            "threat_type": _words(claims.threat_type) or feed.threat_type,
-            "malware_family": _words(claims.malware_family) or feed.malware_family,
-            "confidence": claims.confidence,
-            "tlp": claims.tlp or feed.tlp,
-            "listings": 1,
-            "first_seen": claims.first_seen,
-            "last_seen": claims.last_seen,
-            "reject_reason": printable(reject.reason) if reject else None,
-            "reject_detail": printable(reject.detail) if reject else None,
-        }
-        for name, value in row.items():
-            self._columns[name].append(value)
+        self._rows.append(
+            (  # in the order of FEED_ROWS
+                file.name,
+                line,
+                file.sha256,
+                printable(raw_value),
+                indicator_type,
+                [printable(tag) for tag in claims.tags],
+                _words(claims.campaign) or feed.campaign,
+                _words(claims.threat_type) or feed.threat_type,
+                _words(claims.malware_family) or feed.malware_family,
+                claims.confidence,
+                claims.tlp or feed.tlp,
+                1,
+                claims.first_seen,
+                claims.last_seen,
+                printable(reject.reason) if reject else None,
+                printable(reject.detail) if reject else None,
+            )
+        )
 
     def table(self) -> pa.Table:
         """All rows so far, in the order they came."""
+        if not self._rows:
+            return empty_rows()
+        columns = zip(*self._rows, strict=True)
         return pa.Table.from_arrays(
-            [pa.array(self._columns[name], kind) for name, kind in _TYPES.items()], schema=FEED_ROWS_SCHEMA
+            [pa.array(column, kind) for column, kind in zip(columns, FEED_ROWS_SCHEMA.types, strict=True)],
+            schema=FEED_ROWS_SCHEMA,
         )
 
 
@@ -206,6 +210,8 @@ def printable(text: str) -> str:
     """The text without what no UTF-8 column can hold: NUL as a picture, lone surrogates as U+FFFD."""
     if "\0" in text:
         text = text.replace("\0", NUL_PICTURE)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

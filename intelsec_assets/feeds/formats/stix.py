@@ -156,9 +156,10 @@ class _IndicatorReader:
     def read(self, indicator: Mapping[str, Any]) -> list[tuple[str, str | Reject, Claims]]:
         """(raw value, indicator type or defect, claims): a row a value, or one with the pattern and its defect."""
         pattern = _text(indicator.get("pattern"))
-        said = Claims(tlp=self._tlp(indicator))
+        tlp = self._tlp(indicator)
+        said = Claims(tlp=tlp)
         try:
-            said = self._claims(indicator)
+            said = self._claims(indicator, tlp)
             self._refuse_withdrawn(indicator)
             return [(found.value, found.indicator_type, said) for found in _values(indicator, pattern)]
         except claims.BadClaim as claim:
@@ -178,7 +179,7 @@ class _IndicatorReader:
                 "expired", f"{identifier} is valid until {until:%Y-%m-%d %H:%M}, before the day began"
             )
 
-    def _claims(self, indicator: Mapping[str, Any]) -> Claims:
+    def _claims(self, indicator: Mapping[str, Any], tlp: str) -> Claims:
         tags = _strings(indicator.get("labels"))
         first = self._instant(indicator.get("valid_from"))
         # publishing a version anew is the author's last word that the indicator holds
@@ -192,7 +193,7 @@ class _IndicatorReader:
             threat_type=kinds[0] if kinds else None,
             malware_family=family,
             confidence=None if confidence is None else claims.ratio(str(confidence), 100),
-            tlp=self._tlp(indicator),
+            tlp=tlp,
             first_seen=first,
             last_seen=max(first, last) if first and last else last,
         )

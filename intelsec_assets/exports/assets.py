@@ -53,7 +53,8 @@ def required_checks(day: date) -> list[RequiredCheck]:
     kinds={"duckdb", "parquet"},
     owners=[policies.INTEL_TEAM],
     code_version="1",
-    description=f"{EXPORT_PLAN.grain.capitalize()}.\n\nA difference from the plan of the day before, made from lake tables only; "
+    description=f"{EXPORT_PLAN.grain.capitalize()}.\n\n"
+    "A difference from the plan of the day before, made from lake tables only; "
     "what a held feed listed is kept instead of withdrawn.",
 )
 def export_plan(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
@@ -162,8 +163,8 @@ def _counts(delta: Delta) -> dict[str, int]:
     owners=[policies.SECOPS_TEAM],
     code_version="1",
     description="One push of the day's plan to the MISP server, an event a campaign or theme and month.\n\n"
-    "Only the difference to what the server has confirmed is sent, and read back. Without a configured server it says so and "
-    "the plan stays open. Refuses unless the day's blocking checks passed.",
+    "Only the difference to what the server has confirmed is sent, and read back. Without a configured server it says "
+    "so and the plan stays open. Refuses unless the day's blocking checks passed.",
 )
 def misp_export(context: dg.AssetExecutionContext, workspace: Workspace, misp: Misp) -> dg.MaterializeResult[Any]:
     day = partition_day(context)
@@ -202,7 +203,7 @@ def _push(store: Store, rows: pa.Table, day: date, misp: Misp, run_id: str) -> P
     except PushUnavailable as error:
         _record(store, day, run_id, UNAVAILABLE, PushResult(), str(error))
         raise dg.Failure(
-            description=f"{error} The files of {day} are written; the ledger stays open and the next export catches up.",
+            description=f"{error} The files of {day} are written; the ledger stays open, the next export catches up.",
             allow_retries=False,  # the push has already waited and asked again
         ) from error
     except PushRefused as error:

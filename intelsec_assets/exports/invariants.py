@@ -17,7 +17,8 @@ def _none_protected(day: Day) -> Verdict:
     day.tables["warninglist_hits"].create_view("guarded_hits", replace=True)
     return none_of(
         day.con.sql(
-            "select p.indicator_type, p.value, h.list, h.entry from guarded_plan as p join guarded_hits as h using (indicator_id) "
+            "select p.indicator_type, p.value, h.list, h.entry "
+            "from guarded_plan as p join guarded_hits as h using (indicator_id) "
             "where p.state = 'active' and h.policy in ('protect', 'block')"
         )
     )
@@ -28,7 +29,8 @@ def _decided(day: Day) -> Verdict:
     day.tables["indicator_scores"].create_view("decided_scores", replace=True)
     return none_of(
         day.con.sql(
-            "select p.indicator_type, p.value, p.action, s.decision from decided_plan as p left join decided_scores as s using (indicator_id) "
+            "select p.indicator_type, p.value, p.action, s.decision "
+            "from decided_plan as p left join decided_scores as s using (indicator_id) "
             "where p.state = 'active' and p.action <> 'hold' and s.decision is distinct from 'export'"
         )
     )
@@ -37,7 +39,10 @@ def _decided(day: Day) -> Verdict:
 def _few_withdrawn(day: Day) -> Verdict:
     active_before, withdrawn = (
         day.tables["export_plan"]
-        .aggregate("count(*) filter (where action in ('keep', 'update', 'hold', 'withdraw')), count(*) filter (where action = 'withdraw')")
+        .aggregate(
+            "count(*) filter (where action in ('keep', 'update', 'hold', 'withdraw')), "
+            "count(*) filter (where action = 'withdraw')"
+        )
         .fetchall()[0]
     )
     share = withdrawn / active_before if active_before else 0.0

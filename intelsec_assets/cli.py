@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from intelsec_assets import logs
 from intelsec_assets.commands import faces
 from intelsec_assets.commands.canon import canon
 from intelsec_assets.commands.dev import dev
@@ -54,6 +55,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 def main() -> None:
     """Entry point of the command."""
+    logs.configure()
     try:
         app()
     except Exception as error:

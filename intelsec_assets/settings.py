@@ -28,6 +28,7 @@ class Settings:
     data_root: Path | None
     catalogue: Path | None
     store_url: str
+    instance: str
     misp_url: str | None
     misp_key_variable: str
     misp_verify_tls: bool
@@ -75,6 +76,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         data_root=data_root,
         catalogue=catalogue,
         store_url=env.get("INTELSEC_STORE_URL") or f"sqlite:///{home / 'store.sqlite'}",
+        instance=env.get("INTELSEC_INSTANCE") or "embedded",
         misp_url=env.get("INTELSEC_MISP_URL") or None,
         misp_key_variable="INTELSEC_MISP_KEY",
         misp_verify_tls=env.get("INTELSEC_MISP_VERIFY_TLS", "true").lower() not in ("0", "false", "no"),

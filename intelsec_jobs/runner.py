@@ -59,7 +59,7 @@ def run_days(
     """
     _refuse_days_outside(days)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
-    prepare_instance(settings.dagster_home, "embedded")
+    prepare_instance(settings.dagster_home, settings.instance)
     workspace = Workspace.of(settings)
     definitions = build_defs(settings=settings)
     snapshots = policies.STORED if from_stored else policies.SOURCES

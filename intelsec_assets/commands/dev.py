@@ -28,7 +28,7 @@ def dev(data: Data = None, port: Port = 3000) -> None:
     from intelsec_jobs.instance import prepare_instance  # imports Dagster: not for `--help`
 
     settings = workspace_settings(data)
-    prepare_instance(settings.dagster_home, os.environ.get("INTELSEC_INSTANCE", "embedded"))
+    prepare_instance(settings.dagster_home, settings.instance)
     people.print(f"workspace {settings.home}, data {settings.source_name}; UI on http://localhost:{port}")
     dagster = Path(sys.executable).with_name("dagster")
     arguments = ["dev", "-w", str(REPOSITORY / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import Annotated
 
+import structlog
 import typer
 
 from intelsec_assets import progress
@@ -33,6 +34,8 @@ from intelsec_assets.feeds.available import local_days
 from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
+
+log = structlog.get_logger("intelsec.run")
 
 FirstDay = Annotated[str | None, typer.Option("--from", help="First day of a span, YYYY-MM-DD.")]
 LastDay = Annotated[str | None, typer.Option("--to", help="Last day of a span, YYYY-MM-DD.")]
@@ -152,12 +155,15 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
 
 @contextmanager
 def _progress(days: Sequence[date]) -> Iterator[None]:
-    """A line that says which day and step is running, kept out of standard output."""
+    """What is running, on standard error: a line that changes for a person, an event a day for a log."""
     started = time.monotonic()
-    seen: set[str] = set()
+    seen: list[str] = []
 
     def show(report: progress.Report) -> None:
-        seen.add(report.day)
+        if report.day not in seen:
+            seen.append(report.day)
+            if not people.is_terminal:
+                log.info("day begins", day=report.day, number=len(seen), of=len(days))
         text = f"day {len(seen)}/{len(days)}  {report.day}  {report.asset}  {report.outcome}"
         status.update(f"{text}  [dim]{time.monotonic() - started:.0f} s[/]")
 

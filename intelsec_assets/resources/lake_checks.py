@@ -4,7 +4,6 @@ Exports read those verdicts; which invariants there are belongs to the domains.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import date
 from typing import Any
 
@@ -89,23 +88,22 @@ def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant])
         names = [(AS_WRITTEN, True), *((i.name, i.blocking) for i in invariants)]
         return [Outcome(name, broken, "", f"intelsec run --day {day}", blocking=blocking) for name, blocking in names]
     outcomes = [Outcome(AS_WRITTEN, Verdict(passed=True, found=file.sha256), file.sha256, "", blocking=True)]
-    for invariant in invariants:
-        verdict = _judge(lake, file, invariant)
-        outcomes.append(
-            Outcome(invariant.name, verdict, file.sha256, invariant.what_to_do, blocking=invariant.blocking)
-        )
+    with engine.session() as con:
+        for invariant in invariants:
+            verdict = _judge(lake, con, file, invariant)
+            outcomes.append(
+                Outcome(invariant.name, verdict, file.sha256, invariant.what_to_do, blocking=invariant.blocking)
+            )
     return outcomes
 
 
-def _judge(lake: Lake, file: LakeFile, invariant: Invariant) -> Verdict:
-    with ExitStack() as stack:
-        con = stack.enter_context(engine.session())
-        try:
-            tables = {file.asset: lake.relation(con, file)}
-            tables |= {name: lake.relation(con, lake.read(name, file.day)) for name in invariant.needs}
-            before = {name: lake.previous(name, file.day) for name in invariant.needs_before}
-            relations = {name: lake.relation(con, found) for name, found in before.items() if found is not None}
-            return invariant.evaluate(Day(file.day, con, tables, relations))
-        except (LakeError, duckdb.Error) as error:
-            # could not be evaluated: not the same as failed, but just as little a reason to go on
-            return Verdict(passed=False, count=1, found=f"could not be evaluated: {error}")
+def _judge(lake: Lake, con: duckdb.DuckDBPyConnection, file: LakeFile, invariant: Invariant) -> Verdict:
+    try:
+        tables = {file.asset: lake.relation(con, file)}
+        tables |= {name: lake.relation(con, lake.read(name, file.day)) for name in invariant.needs}
+        before = {name: lake.previous(name, file.day) for name in invariant.needs_before}
+        relations = {name: lake.relation(con, found) for name, found in before.items() if found is not None}
+        return invariant.evaluate(Day(file.day, con, tables, relations))
+    except (LakeError, duckdb.Error) as error:
+        # could not be evaluated: not the same as failed, but just as little a reason to go on
+        return Verdict(passed=False, count=1, found=f"could not be evaluated: {error}")

@@ -202,6 +202,19 @@ def test_the_lock_of_a_sqlite_store_lies_beside_it_and_names_its_holder(tmp_path
         assert f"process {os.getpid()}" in held.read_text()
 
 
+def test_a_lock_is_held_on_a_full_disk_too(tmp_path: Path) -> None:
+    """Who asks what is wrong with a full disk must get an answer; only the holder's name has no room."""
+    with Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}") as store:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # the kernel refuses every byte, as a full disk does
+        try:
+            refused = pytest.raises(LockHeld, match="run is being worked on by another process")
+            with store.lock("run"), refused, store.lock("run"):
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 # --- a store that cannot be used -------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -69,7 +69,8 @@ def file_lock(store_file: Path, name: str, *, wait_seconds: float = 0) -> Iterat
                     raise LockHeld(name, os.pread(handle, 1000, 0).decode() or "another process") from None
                 time.sleep(_POLL_SECONDS)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, _me().encode(), 0)
+        with suppress(OSError):  # a full disk has no room for the name; the lock itself needs none
+            os.pwrite(handle, _me().encode(), 0)
         try:
             yield
         finally:

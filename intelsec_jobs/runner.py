@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
@@ -20,6 +19,7 @@ from intelsec_assets.records import FAILED, SUCCEEDED
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 from intelsec_jobs.definitions import build_defs
+from intelsec_jobs.failures import is_failed_check, reason
 from intelsec_jobs.instance import prepare_instance
 from intelsec_jobs.instance.local_history import quick_history
 
@@ -134,30 +134,5 @@ def _cause(result: dg.ExecuteInProcessResult) -> str:
         if e.blocking and not e.passed and e.severity == dg.AssetCheckSeverity.ERROR
     ]
     failures = [(event.step_key, event.step_failure_data) for event in result.all_events if event.is_step_failure]
-    causes = [f"{step}: {_reason(failure)}" for step, failure in failures if not (failed and _is_failed_check(failure))]
+    causes = [f"{step}: {reason(failure)}" for step, failure in failures if not (failed and is_failed_check(failure))]
     return "\n".join([*failed, *causes]) or "the run failed before its first step"
-
-
-def _reason(failure: Any) -> str:
-    """What was raised in the step, in its own words; where it came from in turn is in the trace."""
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = _raised(failure)
-    if error is None:
-        return "no reason was given"
-    message: str = error.message.strip()
-    # our own errors are sentences; of a stranger the class is half of what there is to know
-    return message.removeprefix("intelsec_assets.").partition(": ")[2] if message.startswith("intelsec_") else message
-
-
-def _is_failed_check(failure: Any) -> bool:
-    error = _raised(failure)
-    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
-
-
-def _raised(failure: Any) -> Any:
-    """The error of the step's own code, without what Dagster wraps around it."""
-    error = failure.error
-    if error is not None and error.cls_name == "DagsterExecutionStepExecutionError" and error.cause is not None:
-        return error.cause
-    return error

@@ -7,6 +7,7 @@ import dagster as dg
 
 from intelsec_assets.records import Notice
 from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_jobs.failures import reason
 
 LONGEST_CAUSE = 2000  # characters; the whole trace stays in the run's page
 
@@ -31,9 +32,8 @@ def build_run_failure_sensor(*, running: bool) -> dg.SensorDefinition:
     )
     def run_failure_notice(context: dg.RunFailureSensorContext, workspace: Workspace) -> None:
         run = context.dagster_run
-        causes = [event.message or "" for event in context.get_step_failure_events()] or [
-            context.failure_event.message or ""
-        ]
+        steps = [(event.step_key, event.step_failure_data) for event in context.get_step_failure_events()]
+        causes = [f"{step}: {reason(failure)}" for step, failure in steps] or [context.failure_event.message or ""]
         subject, text = failure_notice(run.job_name, run.tags.get("dagster/partition"), run.run_id, "\n".join(causes))
         notice = Notice("run_failed", subject, text, system_clock())
         with workspace.store() as store:

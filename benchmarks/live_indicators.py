@@ -37,6 +37,9 @@ GROWTH = (2_500_000, 5_000_000, 10_000_000, 20_000_000)
 # rows of an indicator in the real feeds: 2.16 M rows hold 363 k distinct values
 ROWS_AN_INDICATOR = 6
 
+# one indicator in so many is listed by several feeds: 17 unrelated address feeds share 15.9 % of a day's rows
+SHARED = 5
+
 _TRUST = {
     f"feed-{letter}": grade for letter, grade in zip("abcde", (("A", 1.0), ("B", 0.75), *[("C", 0.5)] * 3), strict=True)
 }
@@ -127,7 +130,7 @@ def make_observations(con: duckdb.DuckDBPyConnection, rows: int, numbers: str, t
             select {_columns(OBSERVATIONS)} from (
                 select
                     date {sql_text(DAY.isoformat())} as day,
-                    'feed-' || 'abcde'[1 + (hash(i, n) % 5)::int] as feed,
+                    'feed-' || 'abcde'[1 + (if(h % {SHARED} = 0, hash(i, n), h) % 5)::int] as feed,
                     'feed.csv' as file,
                     row_number() over () as line,
                     'generated' as snapshot_sha256,

@@ -21,10 +21,14 @@ with sightings as materialized (
 ),
 
 -- five of six indicators are new, of one feed and with one set of labels: they need no lists to be merged
-several as (
-    select indicator_type, value from sightings group by all having count(*) > 1
-    union
-    select indicator_type, value from state_known_{run}
+several as materialized (
+    -- a number for each (type, value): grouping by numbers costs a third of grouping by two texts
+    select row_number() over () as number, indicator_type, value
+    from (
+        select indicator_type, value from sightings group by all having count(*) > 1
+        union
+        select indicator_type, value from state_known_{run}
+    )
 ),
 
 alone as (
@@ -48,80 +52,112 @@ alone as (
     anti join several as o on s.indicator_type = o.indicator_type and s.value = o.value
 ),
 
-pieces as (
-    select
-        s.indicator_type,
-        s.value,
-        feed,
-        {day} as first_listed,
-        {day} as last_listed,
-        first_seen,
-        last_seen,
-        observations,
-        tags,
-        case when campaign is not null then [campaign] end as campaigns,
-        case when malware_family is not null then [malware_family] end as families,
-        case when threat_type is not null then [threat_type] end as threat_types,
-        confidence,
-        tlp_rank
+observed as materialized (
+    select o.number, s.*
     from sightings as s
-    semi join several as o on s.indicator_type = o.indicator_type and s.value = o.value
-    union all by name
-    select
-        k.indicator_type,
-        k.value,
-        k.record.feed as feed,
-        k.record.first_listed as first_listed,
-        k.record.last_listed as last_listed,
-        k.first_seen,
-        k.record.last_seen as last_seen,
-        k.record.observations as observations,
-        k.tags,
-        k.campaigns,
-        k.families,
-        k.threat_types,
-        k.confidence,
-        list_position({tlp_levels}, k.tlp) as tlp_rank
-    from (select *, unnest(source_records) as record from state_known_{run}) as k
+    join several as o on s.indicator_type = o.indicator_type and s.value = o.value
+),
+
+known as materialized (
+    select o.number, k.*
+    from state_known_{run} as k
+    join several as o on k.indicator_type = o.indicator_type and k.value = o.value
 ),
 
 by_feed as (
     select
-        indicator_type,
-        value,
+        number,
         feed,
         min(first_listed) as first_listed,
         max(last_listed) as last_listed,
         min(first_seen) as first_seen,
         max(last_seen) as last_seen,
         sum(observations)::bigint as observations,
-        flatten(list(tags) filter (where len(tags) > 0)) as tags,
-        flatten(list(campaigns) filter (where len(campaigns) > 0)) as campaigns,
-        flatten(list(families) filter (where len(families) > 0)) as families,
-        flatten(list(threat_types) filter (where len(threat_types) > 0)) as threat_types,
         max(confidence) as confidence,
         max(tlp_rank) as tlp_rank
-    from pieces
-    group by indicator_type, value, feed
+    from (
+        select
+            number,
+            feed,
+            {day} as first_listed,
+            {day} as last_listed,
+            first_seen,
+            last_seen,
+            observations,
+            confidence,
+            tlp_rank
+        from observed
+        union all
+        select
+            number,
+            record.feed,
+            record.first_listed,
+            record.last_listed,
+            first_seen,
+            record.last_seen,
+            record.observations,
+            confidence,
+            list_position({tlp_levels}, tlp)
+        from (select number, first_seen, confidence, tlp, unnest(source_records) as record from known)
+    )
+    group by number, feed
+),
+
+counted as (
+    select
+        number,
+        min(first_seen) as first_seen,
+        max(last_seen) as last_seen,
+        min(first_listed) as first_listed,
+        max(last_listed) as last_listed,
+        sum(observations)::bigint as observations,
+        list_sort(list(feed) filter (where last_listed >= {corroborating_since})) as sources,
+        list_sort(list(struct_pack(feed, first_listed, last_listed, last_seen, observations))) as source_records,
+        max(confidence) as confidence,
+        {tlp_levels}[max(tlp_rank)] as tlp
+    from by_feed
+    group by number
+),
+
+labels as (
+    select number, 'campaign' as kind, campaign as label from observed where campaign is not null
+    union
+    select number, 'family', malware_family from observed where malware_family is not null
+    union
+    select number, 'threat_type', threat_type from observed where threat_type is not null
+    union
+    select number, 'tag', unnest(tags) from observed
+    union
+    select number, 'campaign', unnest(campaigns) from known
+    union
+    select number, 'family', unnest(families) from known
+    union
+    select number, 'threat_type', unnest(threat_types) from known
+    union
+    select number, 'tag', unnest(tags) from known
+),
+
+label_lists as (
+    select
+        number,
+        list_sort(list(label) filter (where kind = 'campaign'))[:{most_labels}] as campaigns,
+        list_sort(list(label) filter (where kind = 'family'))[:{most_labels}] as families,
+        list_sort(list(label) filter (where kind = 'threat_type'))[:{most_labels}] as threat_types,
+        list_sort(list(label) filter (where kind = 'tag'))[:{most_labels}] as tags
+    from labels
+    group by number
 )
 
 from alone
 union all by name
 select
-    indicator_type,
-    value,
-    min(first_seen) as first_seen,
-    max(last_seen) as last_seen,
-    min(first_listed) as first_listed,
-    max(last_listed) as last_listed,
-    sum(observations)::bigint as observations,
-    list_sort(list(feed) filter (where last_listed >= {corroborating_since})) as sources,
-    list_sort(list(struct_pack(feed, first_listed, last_listed, last_seen, observations))) as source_records,
-    coalesce(list_sort(list_distinct(flatten(list(campaigns) filter (where campaigns is not null))))[:{most_labels}], []) as campaigns,
-    coalesce(list_sort(list_distinct(flatten(list(families) filter (where families is not null))))[:{most_labels}], []) as families,
-    coalesce(list_sort(list_distinct(flatten(list(threat_types) filter (where threat_types is not null))))[:{most_labels}], []) as threat_types,
-    coalesce(list_sort(list_distinct(flatten(list(tags) filter (where tags is not null))))[:{most_labels}], []) as tags,
-    max(confidence) as confidence,
-    {tlp_levels}[max(tlp_rank)] as tlp
-from by_feed
-group by indicator_type, value
+    o.indicator_type,
+    o.value,
+    c.* exclude (number),
+    coalesce(l.campaigns, []) as campaigns,
+    coalesce(l.families, []) as families,
+    coalesce(l.threat_types, []) as threat_types,
+    coalesce(l.tags, []) as tags
+from several as o
+join counted as c using (number)
+left join label_lists as l using (number)

@@ -77,7 +77,9 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def store(self) -> Iterator[Store]:
         """The operational store, opened and closed."""
-        store = Store.open(self.store_url)
+        # Dagster puts the value in place where a run starts; the command uses the workspace as it is
+        url = os.environ[self.store_url.env_var_name] if isinstance(self.store_url, dg.EnvVar) else self.store_url
+        store = Store.open(url)
         try:
             yield store
         finally:

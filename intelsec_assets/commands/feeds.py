@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +26,13 @@ from intelsec_assets.commands.faces import (
     print_json,
     workspace_settings,
 )
+from intelsec_assets.days import previous_day
 from intelsec_assets.feeds import formats
+from intelsec_assets.feeds.available import feed_of
 from intelsec_assets.feeds.catalogue import Catalogue, Feed, load_catalogue
+from intelsec_assets.feeds.local import read_local
 from intelsec_assets.feeds.snapshot import SnapshotFile
+from intelsec_assets.feeds.transfer import FetchError, TransferLimits
 from intelsec_assets.indicators.canonical import canonical
 from intelsec_assets.resources.workspace import Workspace, system_clock
 
@@ -86,7 +90,9 @@ class Checked:
 @feeds.command("check")
 def check(
     file: Annotated[Path, typer.Argument(help="A catalogue (.yaml), or a file as a feed publishes it.")],
-    feed: Annotated[str | None, typer.Option("--feed", help="Read the file as this feed of the catalogue.")] = None,
+    feed: Annotated[
+        str | None, typer.Option("--feed", help="Read it as this feed; not needed where the catalogue names the file.")
+    ] = None,
     day: Day = None,
     data: Data = None,
     json: Json = False,
@@ -104,8 +110,9 @@ def check(
         else:
             typer.echo(f"{file}: {len(catalogue.feeds)} feeds, {len(catalogue.enabled_feeds)} enabled, nothing wrong")
         raise typer.Exit(DONE)
-    catalogue = Workspace.of(workspace_settings(data)).catalogue()
-    checked = _check_file(_feed(catalogue, feed), file, day_option(day) or system_clock().date())
+    settings = workspace_settings(data)
+    named = _feed(Workspace.of(settings).catalogue(), settings.data_root, file.resolve(), feed)
+    checked = _check_file(named[0], file.resolve(), day_option(day) or named[1] or previous_day(system_clock().date()))
     if json:
         print_json({**vars(checked), "reasons": dict(checked.reasons)})
     else:
@@ -113,39 +120,42 @@ def check(
     raise typer.Exit(FOUND_SOMETHING if checked.error or checked.reasons else DONE)
 
 
-def _feed(catalogue: Catalogue, name: str | None) -> Feed:
-    names = ", ".join(feed.name for feed in catalogue.feeds)
+def _feed(catalogue: Catalogue, data_root: Path | None, path: Path, name: str | None) -> tuple[Feed, date | None]:
+    """The feed asked for, else the one whose entry names this file, with the day of the file's name."""
+    found = feed_of(catalogue, data_root, path) if data_root is not None else None
     if name is None:
+        if found is not None:
+            return found
+        names = ", ".join(feed.name for feed in catalogue.feeds)
         fail(f"name the feed that the file belongs to: --feed NAME, one of {names}", WRONG_USE)
     for feed in catalogue.feeds:
         if feed.name == name:
-            return feed
-    fail(f"--feed {name}: not in {catalogue.path}; there are {names}", WRONG_USE)
+            return feed, found[1] if found is not None else None
+    fail(f"--feed {name}: not in {catalogue.path}; see intelsec feeds list", WRONG_USE)
 
 
 def _check_file(feed: Feed, path: Path, day: date) -> Checked:
-    paths = [p for p in sorted(path.rglob("*")) if p.is_file()] if path.is_dir() else [path]
-    root = path if path.is_dir() else path.parent
-    contents = []
-    for each in paths:
-        content = each.read_bytes()
-        name = each.relative_to(root).as_posix()
-        contents.append((SnapshotFile(name, hashlib.sha256(content).hexdigest(), len(content)), content))
-    parsed = formats.parse(feed, contents, day)
+    try:
+        contents = read_local(replace(feed, local=path.name), day, path.parent, TransferLimits())
+    except FetchError as error:
+        return Checked(feed.name, 0, 0, Counter(), {}, str(error))
+    files = [
+        (SnapshotFile(name, hashlib.sha256(content).hexdigest(), len(content)), content)
+        for name, content in contents.items()
+    ]
+    parsed = formats.parse(feed, files, day)
     reasons: Counter[str] = Counter()
     samples: dict[str, list[str]] = {}
-    for row in parsed.rows.select(
-        ["line", "raw_value", "indicator_type", "reject_reason", "reject_detail"]
-    ).to_pylist():
+    columns = ["line", "raw_value", "indicator_type", "reject_reason", "reject_detail"]
+    for row in parsed.rows.select(columns).to_pylist():
         reason, detail = _refusal(feed, row)
         if reason:
             reasons[reason] += 1
             kept = samples.setdefault(reason, [])
             if len(kept) < SAMPLES:
                 kept.append(f"line {row['line']}: {str(row['raw_value'])[:80]!r}: {detail}")
-    return Checked(
-        feed.name, parsed.rows.num_rows, parsed.rows.num_rows - reasons.total(), reasons, samples, parsed.error
-    )
+    usable = parsed.rows.num_rows - reasons.total()
+    return Checked(feed.name, parsed.rows.num_rows, usable, reasons, samples, parsed.error)
 
 
 def _refusal(feed: Feed, row: dict[str, Any]) -> tuple[str | None, str | None]:

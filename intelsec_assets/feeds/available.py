@@ -9,7 +9,7 @@ import re
 from datetime import date
 from pathlib import Path
 
-from intelsec_assets.feeds.catalogue import Catalogue
+from intelsec_assets.feeds.catalogue import Catalogue, Feed
 
 _FIELDS = {
     "{day}": r"(?P<day>\d{4}-\d{2}-\d{2})",
@@ -29,6 +29,19 @@ def local_days(catalogue: Catalogue, data_root: Path) -> list[date]:
         if feed.local and "{" in feed.local:
             days.update(_days_of(feed.local, data_root))
     return sorted(day for day in days if day >= catalogue.first_day)
+
+
+def feed_of(catalogue: Catalogue, data_root: Path, path: Path) -> tuple[Feed, date | None] | None:
+    """The feed whose template names this file or folder, and the day its name tells; None if there is none."""
+    if not path.is_relative_to(data_root):
+        return None
+    name = path.relative_to(data_root).as_posix()
+    for feed in catalogue.feeds:
+        shape = (feed.local or "").rstrip("/")
+        match = re.fullmatch(_pattern(shape), name) if shape else None
+        if match:
+            return feed, _day(match.groupdict()) if "{" in shape else None
+    return None
 
 
 def _days_of(template: str, data_root: Path) -> set[date]:

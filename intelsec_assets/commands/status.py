@@ -5,7 +5,8 @@ Read from the lake and the store; nothing is run.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date
+from typing import NoReturn
 
 import typer
 
@@ -25,6 +26,8 @@ from intelsec_assets.resources.store import LockHeld, Store
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.settings import Settings
 
+RUNS_LOOKED_AT = 30  # a span of days is a run a day
+
 
 def status(day: Day = None, data: Data = None, json: Json = False) -> None:
     """Where things stand: the newest day, what targets hold, what is wrong and what to do about it.
@@ -37,12 +40,7 @@ def status(day: Day = None, data: Data = None, json: Json = False) -> None:
     days = lake.days("daily_summary")
     asked = day_option(day) or (days[-1] if days else None)
     if asked is None:
-        empty: dict[str, Any] = {"home": str(settings.home), "days": 0}
-        if json:
-            print_json(empty)
-        else:
-            typer.echo(f"{settings.home} is empty. Next: intelsec run")
-        raise typer.Exit(DONE)
+        _status_of_nothing(settings, json)
     with workspace.store() as store:
         summary = summary_view.read_summary(
             lake,
@@ -59,16 +57,45 @@ def status(day: Day = None, data: Data = None, json: Json = False) -> None:
     raise typer.Exit(FOUND_SOMETHING if problems else DONE)
 
 
+def _status_of_nothing(settings: Settings, json: bool) -> NoReturn:
+    """No day is whole yet; a run may have failed or been cut off on the way."""
+    problems: list[str] = []
+    if settings.home.exists():
+        with Workspace.of(settings).store() as store:
+            problems = _run_problems(store)
+    if json:
+        print_json({"home": str(settings.home), "days": 0, "problems": problems})
+    else:
+        typer.echo(f"{settings.home} holds no day yet. Next: intelsec run")
+        for problem in problems:
+            typer.echo(f"look at     {problem}")
+    raise typer.Exit(FOUND_SOMETHING if problems else DONE)
+
+
 def _problems(store: Store, summary: summary_view.Summary) -> list[str]:
     """What a person should look at, most pressing first."""
     found = [f"check {c.asset}.{c.check} failed: {c.evidence.get('found', '')}" for c in summary.checks if not c.passed]
     found += [f"feed {feed['feed']} is {feed['held']}" for feed in summary.feeds if feed["held"]]
-    for run in store.runs(limit=5):
-        if run.status == FAILED:
-            found.append(f"run {run.job} {run.day or ''} failed: {(run.error or '').splitlines()[0][:200]}")
-        elif run.status == RUNNING and _nobody_runs(store):
-            found.append(f"run {run.job} {run.day or ''} was cut off; run it again: intelsec run --day {run.day}")
+    found += _run_problems(store)
     found += [f"notice: {notice.subject}: {notice.text.splitlines()[0][:200]}" for notice in store.notices(limit=3)]
+    return found
+
+
+def _run_problems(store: Store) -> list[str]:
+    """The newest run of a day, where it failed or was cut off: what came before it is history."""
+    found = []
+    seen: set[tuple[bool, date | None]] = set()
+    nobody_runs = _nobody_runs(store)
+    for run in store.runs(limit=RUNS_LOOKED_AT):
+        what = (run.job == "export", run.day)
+        if what in seen:
+            continue
+        seen.add(what)
+        if run.status == FAILED:
+            reason = (run.error or "no reason was recorded").splitlines()[0]
+            found.append(f"run {run.job} {run.day or ''} failed: {reason[:200]}")
+        elif run.status == RUNNING and nobody_runs:
+            found.append(f"run {run.job} {run.day or ''} was cut off; run it again: intelsec run --day {run.day}")
     return found
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,8 @@ import pyarrow.parquet as pq
 from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.engine import sql_text
 from intelsec_assets.tables import Table
+
+ABANDONED_SECONDS = 24 * 3600  # no write takes a day
 
 
 class LakeError(Exception):
@@ -163,6 +166,7 @@ class Lake:
         temporary = target.with_name(f".{day}.{uuid.uuid4().hex}.tmp")
         try:
             con.execute(_copy_statement(table, rows, temporary)).fetchall()
+            _sweep(target.parent, temporary)
             size, digest = temporary.stat().st_size, _sha256(temporary)
             file = LakeFile(asset, day, target, digest, pq.read_metadata(temporary).num_rows, size, fingerprint, note)
             _fsync(temporary)
@@ -229,6 +233,15 @@ def _copy_statement(table: Table, rows: duckdb.DuckDBPyRelation, target: Path) -
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sweep(folder: Path, fresh: Path) -> None:
+    """Remove what killed writes left behind. A write of today may still be at work beside this one."""
+    now = fresh.stat().st_mtime
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 def _fsync(path: Path) -> None:

@@ -109,8 +109,7 @@ def split_lines(text: Text, comment: str | None = None) -> Lines:
     data = text.data
     whole = pa.StringArray.from_buffers(1, pa.py_buffer(struct.pack("<ii", 0, len(data))), pa.py_buffer(data))
     texts = pc.split_pattern(whole, pattern="\n").flatten()
-    numbers = pc.indices_nonzero(pa.repeat(True, len(texts))).cast(pa.int64())
-    numbers = pc.add(numbers, 1)
+    numbers = pa.arange(1, len(texts) + 1)
     lengths = pc.binary_length(texts)
     has_nul = b"\0" in data
     if not has_nul and pc.max(lengths).as_py() <= MAX_LINE_BYTES:

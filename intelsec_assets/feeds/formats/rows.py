@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -85,8 +86,28 @@ def empty_rows() -> pa.Table:
 def constant(value: str | None, count: int) -> pa.Array:
     """The same word (or NULL) `count` times, as a dictionary column."""
     if value is None:
-        return pa.nulls(count, WORD)
-    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), pa.array([value]))
+        return nulls(WORD, count)
+    indices = pa.Array.from_buffers(pa.int32(), count, [None, _zeros(4 * count)])
+    return pa.DictionaryArray.from_arrays(indices, pa.array([value]))
+
+
+def nulls(kind: pa.DataType, count: int) -> pa.Array:
+    """`count` times NULL, of a type with at most 8 bytes a value."""
+    if kind == WORD:
+        return pa.DictionaryArray.from_arrays(nulls(pa.int32(), count), pa.array([], pa.string()))
+    if pa.types.is_primitive(kind):
+        return pa.Array.from_buffers(kind, count, [_zeros(count), _zeros(8 * count)], null_count=count)
+    return pa.nulls(count, kind)
+
+
+def _zeros(size: int) -> pa.Buffer:
+    """At least `size` zero bytes. Columns of one word or none are most of a list and share what nobody writes to."""
+    return _zero_bytes(max(size, 1).bit_length())
+
+
+@cache
+def _zero_bytes(bits: int) -> pa.Buffer:
+    return pa.py_buffer(bytes(1 << bits))
 
 
 def words(values: pa.Array) -> pa.Array:
@@ -105,8 +126,8 @@ def uniform_table(
     defaults = {
         "file": lambda: constant(file.name, count),
         "snapshot_sha256": lambda: constant(file.sha256, count),
-        "tags": lambda: pa.ListArray.from_arrays(
-            pa.repeat(pa.scalar(0, pa.int32()), count + 1), pa.array([], pa.string())
+        "tags": lambda: pa.Array.from_buffers(
+            TAGS, count, [None, _zeros(4 * (count + 1))], children=[pa.array([], pa.string())]
         ),
         "campaign": lambda: constant(feed.campaign, count),
         "threat_type": lambda: constant(feed.threat_type, count),
@@ -122,7 +143,7 @@ def uniform_table(
         elif name in defaults:
             arrays.append(defaults[name]())
         else:
-            arrays.append(pa.nulls(count, kind))
+            arrays.append(nulls(kind, count))
     return pa.Table.from_arrays(arrays, schema=FEED_ROWS_SCHEMA)
 
 

@@ -114,7 +114,8 @@ def _store(settings: Settings) -> Finding:
         return Finding("store", "broken", str(error), "start the database, or correct INTELSEC_STORE_URL")
 
 
-def _misp(settings: Settings) -> Finding:
+def misp_finding(settings: Settings) -> Finding:
+    """Whether the configured server answers, by the same rules for certificates as the export."""
     if settings.misp_url is None:
         return Finding(
             "misp",
@@ -130,6 +131,7 @@ def _misp(settings: Settings) -> Finding:
             f"{settings.misp_url.rstrip('/')}/servers/getVersion",
             headers={"Authorization": key, "Accept": "application/json", "Content-Type": "application/json"},
             timeout=MISP_SECONDS,
+            verify=settings.misp_verify_tls,
         )
         answer.raise_for_status()
         return Finding("misp", "ok", f"{settings.misp_url}, MISP {answer.json()['version']}")
@@ -146,4 +148,12 @@ def _misp(settings: Settings) -> Finding:
         )
 
 
-LOOKS: tuple[Callable[[Settings], Finding], ...] = (_python, _home, _catalogue, _credentials, _lake, _store, _misp)
+LOOKS: tuple[Callable[[Settings], Finding], ...] = (
+    _python,
+    _home,
+    _catalogue,
+    _credentials,
+    _lake,
+    _store,
+    misp_finding,
+)

@@ -36,16 +36,21 @@ class Amended:
     """`base` with the rows of `changes` in place of those with the same key, and the others of `changes` added.
 
     Both have the same columns and live on `con`; keys are unique in each, and texts without NUL. Without a `base`,
-    `changes` is all there is.
+    `changes` is all there is. `of_each` says in SQL what becomes of every row of {source}: one row each, without joins
+    (they do not keep the order), computed while the rows are written.
     """
 
     con: duckdb.DuckDBPyConnection
     base: duckdb.DuckDBPyRelation | None
     changes: duckdb.DuckDBPyRelation
     key: tuple[str, ...]
+    of_each: str = "select * from {source}"
 
     def relation(self) -> duckdb.DuckDBPyRelation:
         """The amended rows, in no order."""
+        return self.con.sql(self._computed(f"({self._inputs().sql_query()})"))
+
+    def _inputs(self) -> duckdb.DuckDBPyRelation:
         if self.base is None:
             return self.changes
         changes = self.changes.select(*self.base.columns)
@@ -66,7 +71,7 @@ class Amended:
                 writer.register("ordered_rows", pa.RecordBatchReader.from_batches(schema, source))
                 try:
                     writer.execute(
-                        f"copy (select {columns} from ordered_rows) to {sql_text(target)} "  # noqa: S608 - our own columns
+                        f"copy (select {columns} from ({self._computed('ordered_rows')})) to {sql_text(target)} "  # noqa: S608 - own
                         f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
                     )
                 except duckdb.Error:
@@ -80,7 +85,7 @@ class Amended:
     def _stream(self) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         """The amended rows in key order. The connection is in use until the end of the context."""
         if self.base is None or not self._is_mostly(self.base):
-            with self.relation().order(", ".join(self.key)).to_arrow_reader(ROW_GROUP) as stream:
+            with self._inputs().order(", ".join(self.key)).to_arrow_reader(ROW_GROUP) as stream:
                 yield stream.schema, iter(stream)
             return
         keyed = f"*, concat_ws(chr(0), {', '.join(self.key)}) as {_KEY}"
@@ -88,6 +93,9 @@ class Amended:
         with self.base.project(keyed).to_arrow_reader(ROW_GROUP) as stream:
             schema = stream.schema.remove(stream.schema.get_field_index(_KEY))
             yield schema, spliced(stream, changes, schema.names)
+
+    def _computed(self, source: str) -> str:
+        return self.of_each.replace("{source}", source)
 
     def _is_mostly(self, base: duckdb.DuckDBPyRelation) -> bool:
         rows, changed = (int(r.aggregate("count(*)").fetchall()[0][0]) for r in (base, self.changes))

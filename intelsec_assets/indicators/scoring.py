@@ -31,7 +31,7 @@ UNKNOWN_FEED = ("F", TRUST_WEIGHTS["F"])
 
 _PACKAGE = "intelsec_assets.indicators"
 _MICROSECONDS_A_DAY = 86_400_000_000
-_USED = ("indicator_id", "indicator_type", "value", "last_seen", "sources", "independent_sources", "tlp")
+_USED = ("indicator_id", "indicator_type", "value", "last_seen", "independent_sources", "tlp")
 
 # scores may be computed twice on one session, before the first result is read
 _runs = count(1)
@@ -183,9 +183,10 @@ def scores(
     """
     run = next(_runs)
     live = f"score_live_{run}"
-    indicators.select(*_USED).create_view(live)
     feeds = {feed for sources in live_source_sets(indicators) for feed in sources}
-    constants = _constants(model, {feed: trust.get(feed, UNKNOWN_FEED) for feed in feeds}, export, as_of)
+    trusted = _trust_sql({feed: trust.get(feed, UNKNOWN_FEED) for feed in feeds})
+    indicators.project(f"{', '.join(_USED)}, {trusted} as source_trust").create_view(live)
+    constants = _constants(model, export, as_of)
     con.execute(
         f"create temp table score_evidence_{run} as "
         + read_sql(_PACKAGE, "score_evidence").format(
@@ -196,26 +197,23 @@ def scores(
             outcomes=_named(con, outcomes, f"score_outcomes_{run}", "true_positives bigint, dispositioned bigint"),
         )
     )
-    unknown = (
-        f"(select *, null::varchar as policy, null::varchar as list, null::varchar as entry, "  # noqa: S608 - own names
+    known_to_the_state = con.sql(
+        "select *, null::varchar as policy, null::varchar as list, null::varchar as entry, "  # noqa: S608 - own names
         "'unknown' as sandbox, "
-        f"0 as true_positives, 0 as dispositioned from {live})"
+        f"0::bigint as true_positives, 0::bigint as dispositioned from {live}"
     )
-    statement = read_sql(_PACKAGE, "score")
-    con.execute(
-        f"create temp table score_changes_{run} as {statement.format(source=f'score_evidence_{run}', **constants)}"
+    statement = read_sql(_PACKAGE, "score").format(source="{source}", **constants)
+    return Amended(
+        con, known_to_the_state, con.table(f"score_evidence_{run}"), INDICATOR_SCORES.sort_by, of_each=statement
     )
-    base = con.sql(statement.format(source=unknown, **constants))
-    return Amended(con, base, con.table(f"score_changes_{run}"), INDICATOR_SCORES.sort_by)
 
 
-def _constants(model: ScoringModel, trust: Trust, export: ExportPolicy, as_of: datetime) -> dict[str, object]:
+def _constants(model: ScoringModel, export: ExportPolicy, as_of: datetime) -> dict[str, object]:
     """Model and policy as SQL literals and expressions of score.sql."""
     return {
         "version": sql_text(model.version),
         "as_of": f"timestamptz {sql_text(as_of.isoformat())}",
         "microseconds_a_day": _MICROSECONDS_A_DAY,
-        "trust": _trust_sql(trust),
         "half_life": _choice("indicator_type", model.half_life_days, model.default_half_life_days),
         "prior_true": _double(model.hit_rate_prior[0]),
         "prior_false": _double(model.hit_rate_prior[1]),

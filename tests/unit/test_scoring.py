@@ -266,6 +266,21 @@ def test_scores_are_written_in_the_order_of_the_state_and_without_lists_verdicts
         )
 
 
+def test_a_large_state_is_scored_in_its_order_by_any_number_of_threads(tmp_path: Path) -> None:
+    with session(threads=4) as con:
+        con.execute(
+            "create table live as select md5(i::varchar)::uuid as indicator_id, 'url' as indicator_type, "
+            "lpad(i::varchar, 7, '0') as value, timestamptz '2026-03-01 00:00:00+00' as last_seen, "
+            "['feed-b'] as sources, 1 as independent_sources, 'clear' as tlp from range(400000) as t(i)"
+        )
+        hits = con.sql("select indicator_id, 'l' as list, 'block' as policy, 'e' as entry from live using sample 1%")
+        path = tmp_path / "scores.parquet"
+        scored = scoring.scores(con, con.table("live"), hits, V1, TRUST, EXPORT, AS_OF)
+        scored.write(", ".join(INDICATOR_SCORES.column_names), path)
+        values = con.read_parquet(str(path)).select("value").to_arrow_table()["value"].to_pylist()
+    assert values == [f"{number:07}" for number in range(400000)]
+
+
 def test_the_columns_are_those_of_the_table() -> None:
     with session() as con:
         indicators, hits, *_ = _inputs(con, [])

@@ -1,4 +1,4 @@
--- Score, decision and reason of each row of {source}, term by term as `score_one` and `decide` have it.
+-- Score, decision and reason of each row of the source, term by term as `score_one` and `decide` have it.
 -- No joins, and `case` in place of `in`: DuckDB makes a join of membership in a list, and a join does not keep the order of rows.
 with components as (
     select
@@ -10,7 +10,7 @@ with components as (
         entry,
         policy as warninglist,
         sandbox,
-        {trust}::double as source_trust,
+        source_trust,
         pow(0.5::double, greatest(epoch_us({as_of}) - epoch_us(last_seen), 0) / {microseconds_a_day}::double / {half_life}) as recency,
         (true_positives + {prior_true}) / (dispositioned + {prior_true} + {prior_false}) as hit_rate,
         case

@@ -26,8 +26,8 @@ select
     s.hit.list as list,
     s.hit.entry as entry,
     coalesce(v.verdict, 'unknown') as sandbox,
-    coalesce(o.true_positives, 0) as true_positives,
-    coalesce(o.dispositioned, 0) as dispositioned
+    coalesce(o.true_positives, 0)::bigint as true_positives,
+    coalesce(o.dispositioned, 0)::bigint as dispositioned
 from {indicators} as i
 join known using (indicator_id)
 left join strictest as s using (indicator_id)

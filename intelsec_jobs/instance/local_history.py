@@ -25,30 +25,25 @@ def quick_history(home: Path) -> Iterator[None]:
     """
     kept: dict[str, sqlite3.Connection] = {}
 
-    def prepare(connection: Any, _record: Any) -> None:
-        path = _file_of(connection)
-        if path is None or not path.is_relative_to(home):
-            return
+    def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        if dialect.name != "sqlite" or not Path(arguments[0]).is_relative_to(home):
+            return None
+        path = str(arguments[0])
+        connection = dialect.loaded_dbapi.connect(*arguments, **options)
         connection.execute("pragma synchronous = normal")
-        if str(path) not in kept:
+        if path not in kept:
             held = sqlite3.connect(path, check_same_thread=False)
+            held.execute("pragma journal_mode = wal")  # as Dagster does itself, a moment later
             held.execute(
                 "select count(*) from sqlite_master"
-            ).fetchall()  # opens the log, which then outlives its writers
-            kept[str(path)] = held
+            ).fetchall()  # opens the log, which outlives its writers now
+            kept[path] = held
+        return connection
 
-    event.listen(Engine, "connect", prepare)
+    event.listen(Engine, "do_connect", connect)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", prepare)
+        event.remove(Engine, "do_connect", connect)
         for held in kept.values():
             held.close()
-
-
-def _file_of(connection: Any) -> Path | None:
-    """File behind a connection; None for other databases and for those in memory."""
-    if not isinstance(connection, sqlite3.Connection):
-        return None
-    name = next((row[2] for row in connection.execute("pragma database_list") if row[1] == "main"), "")
-    return Path(name).resolve() if name else None

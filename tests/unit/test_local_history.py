@@ -1,0 +1,47 @@
+"""Dagster's SQLite history in a run of the command: no wait for the disk below its home, all as ever elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from intelsec_jobs.instance.local_history import quick_history
+
+FULL, NORMAL = 2, 1
+
+
+def synchronous(file: Path) -> int:
+    with sa.create_engine(f"sqlite:///{file}", poolclass=NullPool).connect() as connection:
+        connection.exec_driver_sql("pragma journal_mode = wal")
+        connection.exec_driver_sql("create table if not exists events (n integer)")
+        connection.exec_driver_sql("insert into events values (1)")
+        connection.commit()
+        return int(connection.exec_driver_sql("pragma synchronous").scalar_one())
+
+
+def test_only_files_below_the_home_are_opened_without_waiting(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "dagster", tmp_path / "store"
+    home.mkdir()
+    elsewhere.mkdir()
+    with quick_history(home):
+        assert synchronous(home / "runs.db") == NORMAL
+        assert synchronous(elsewhere / "store.db") == FULL
+    assert synchronous(home / "runs.db") == FULL
+
+
+def test_the_log_outlives_its_writers_and_nothing_is_lost_at_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    with quick_history(tmp_path):
+        for _ in range(3):
+            synchronous(file)
+        assert Path(f"{file}-wal").stat().st_size > 0
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("select count(*) from events").fetchone() == (3,)
+
+
+def test_databases_in_memory_are_left_alone(tmp_path: Path) -> None:
+    with quick_history(tmp_path), sa.create_engine("sqlite://").connect() as connection:
+        assert connection.exec_driver_sql("pragma synchronous").scalar_one() == FULL

@@ -6,16 +6,21 @@ What the command prints about it is in `intelsec_assets.commands`; what a job ho
 from __future__ import annotations
 
 import os
+import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 
 from intelsec_assets import policies, progress
 from intelsec_assets.days import parse_day
 from intelsec_assets.records import FAILED, SUCCEEDED
+from intelsec_assets.resources.store import StoreError
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 from intelsec_jobs.definitions import build_defs
@@ -29,6 +34,10 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 class DayOutside(Exception):
     """A day that no run can be of: it lies before the calendar of partitions, or it is not over yet."""
+
+
+class HistoryUnavailable(Exception):
+    """Dagster's own record of runs and events cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ def run_days(
     The days before the last build no files for targets: a target is told where things stand, not each day it missed.
     `from_stored` rebuilds from the snapshots stored of a day where there are some; else sources are read again.
 
-    Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything.
+    Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything. Raises
+    StoreError or HistoryUnavailable when what records the run cannot be written.
     """
     _refuse_days_outside(days)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
@@ -63,13 +73,8 @@ def run_days(
     workspace = Workspace.of(settings)
     definitions = build_defs(settings=settings)
     snapshots = policies.STORED if from_stored else policies.SOURCES
-    outcomes = []
-    with (
-        workspace.store() as store,
-        store.lock("run"),
-        quick_history(settings.dagster_home),
-        dg.DagsterInstance.get() as instance,
-    ):
+    outcomes: list[DayOutcome] = []
+    with workspace.store() as store, store.lock("run"), _history(settings.dagster_home) as instance:
         if days:
             workspace.lake().begin(days[0])
         for name, day in _plan(days, job, last):
@@ -78,7 +83,8 @@ def run_days(
             try:
                 outcome = _run(definitions, instance, name, day, run_id, snapshots)
             except BaseException as error:
-                store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
+                with suppress(StoreError):  # where the disk is full for one it may be full for both
+                    store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
                 raise
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
@@ -86,6 +92,20 @@ def run_days(
             if outcome.error:
                 break
     return outcomes
+
+
+@contextmanager
+def _history(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The workspace's Dagster instance. What its database refuses inside the block leaves as HistoryUnavailable."""
+    try:
+        with quick_history(home), dg.DagsterInstance.get() as instance:
+            yield instance
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        raise HistoryUnavailable(
+            f"Dagster's history in {home} cannot be written ({cause}): free some space or mend the folder's rights, "
+            "then run again; what was built is whole"
+        ) from error
 
 
 def _plan(days: Sequence[date], job: str, last: str | None) -> list[tuple[str, date]]:

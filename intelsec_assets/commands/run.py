@@ -112,12 +112,14 @@ def _run(
 ) -> None:
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
-        from intelsec_jobs.runner import DayOutside, run_days
+        from intelsec_jobs.runner import DayOutside, HistoryUnavailable, run_days
 
         try:
             outcomes = run_days(settings, days, job=job, last=last_job, from_stored=job == "backfill")
         except DayOutside as error:
             fail(str(error), WRONG_USE)
+        except HistoryUnavailable as error:
+            fail(str(error), NOT_REACHABLE)
     errors = [f"{outcome.job} of {outcome.day} failed. {outcome.error}" for outcome in outcomes if outcome.error]
     built = [outcome.day for outcome in outcomes if not outcome.error]
     changed = sum(outcome.changed for outcome in outcomes)

@@ -13,10 +13,10 @@ import duckdb
 from intelsec_assets import policies
 from intelsec_assets.feeds import formats, status
 from intelsec_assets.feeds.catalogue import Catalogue, Feed
-from intelsec_assets.feeds.snapshot import RawStore, Snapshot
+from intelsec_assets.feeds.snapshot import RawStore, RawStoreError, Snapshot
 from intelsec_assets.feeds.take import take_snapshot
 from intelsec_assets.indicators.observations import observe
-from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
 from intelsec_assets.resources.partition import (
     Built,
     Target,
@@ -64,18 +64,22 @@ def _snapshot_asset(feed: Feed) -> dg.AssetsDefinition:
     )
     def snapshot(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster looks for the bare class
         day = partition_day(context)
-        with workspace.store() as store:
-            taken = take_snapshot(
-                feed,
-                day,
-                workspace.raw_store(),
-                workspace.data,
-                fetch_states=store,
-                clock=system_clock,
-                allowed_networks=tuple(workspace.allowed_networks),
-                stored_first=builds_from_stored(context),
-            )
-        built = snapshot_rows(workspace.lake(), workspace.raw_store(), feed, day, taken)
+        try:
+            with workspace.store() as store:
+                taken = take_snapshot(
+                    feed,
+                    day,
+                    workspace.raw_store(),
+                    workspace.data,
+                    fetch_states=store,
+                    clock=system_clock,
+                    allowed_networks=tuple(workspace.allowed_networks),
+                    stored_first=builds_from_stored(context),
+                )
+            built = snapshot_rows(workspace.lake(), workspace.raw_store(), feed, day, taken)
+        except (RawStoreError, LakeError) as error:
+            # a full disk or a damaged file is the same in half a minute
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         return materialized(
             FEED_ROWS,
             built,

@@ -57,7 +57,7 @@ def indicators(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Ma
         lake,
         INDICATORS,
         day,
-        lambda con: state.merge(
+        lambda con: state.amend(
             con, lake.relation(con, observations), lake.relation(con, before) if before else None, day
         ),
         inputs=[observations, *([before] if before else [])],
@@ -147,7 +147,7 @@ def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) ->
         lake,
         INDICATOR_SCORES,
         day,
-        lambda con: scoring.score(
+        lambda con: scoring.scores(
             con,
             lake.relation(con, live),
             lake.relation(con, hits),

@@ -18,7 +18,7 @@ from intelsec_assets.engine import read_sql, sql_text
 from intelsec_assets.feeds.catalogue import TLP_LEVELS, TRUST_WEIGHTS, ExportPolicy
 from intelsec_assets.indicators.copies import live_source_sets
 from intelsec_assets.indicators.models import POLICIES, ScoringModel
-from intelsec_assets.indicators.ordered import Amended
+from intelsec_assets.ordered import Amended
 from intelsec_assets.tables import INDICATOR_SCORES
 
 Trust = Mapping[str, tuple[str, float]]

@@ -20,7 +20,7 @@ from intelsec_assets.engine import read_sql, sql_text
 from intelsec_assets.feeds.catalogue import TLP_LEVELS
 from intelsec_assets.indicators import copies
 from intelsec_assets.indicators.identity import indicator_id_sql
-from intelsec_assets.indicators.ordered import Amended
+from intelsec_assets.ordered import Amended
 from intelsec_assets.tables import INDICATORS
 
 # Slower than any decay that matters: OpenCTI revokes names after 188 days, 14.5 % of command-and-control addresses live

@@ -22,9 +22,14 @@ import pyarrow.parquet as pq
 
 from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.engine import sql_text
+from intelsec_assets.ordered import ROW_GROUP, Amended
 from intelsec_assets.tables import Table
 
 ABANDONED_SECONDS = 24 * 3600  # no write takes a day
+
+
+# what a table can be written from: rows in any order, or a large table in order with a few rows changed
+Rows = duckdb.DuckDBPyRelation | Amended
 
 
 class LakeError(Exception):
@@ -150,7 +155,7 @@ class Lake:
         table: Table,
         asset: str,
         day: date,
-        rows: duckdb.DuckDBPyRelation,
+        rows: Rows,
         *,
         fingerprint: str,
         inputs: Mapping[str, str],
@@ -165,7 +170,10 @@ class Lake:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{day}.{uuid.uuid4().hex}.tmp")
         try:
-            con.execute(_copy_statement(table, rows, temporary)).fetchall()
+            if isinstance(rows, Amended):
+                rows.write(_select_list(table), temporary)
+            else:
+                con.execute(_copy_statement(table, rows, temporary)).fetchall()
             _sweep(target.parent, temporary)
             size, digest = temporary.stat().st_size, _sha256(temporary)
             file = LakeFile(asset, day, target, digest, pq.read_metadata(temporary).num_rows, size, fingerprint, note)
@@ -222,12 +230,15 @@ def fingerprint(table: Table, code_version: str, configuration: str, inputs: Ite
 
 
 def _copy_statement(table: Table, rows: duckdb.DuckDBPyRelation, target: Path) -> str:
-    columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in table.columns)
     order = ", ".join(f'"{name}"' for name in table.sort_by)
     return (
-        f"copy (select {columns} from ({rows.sql_query()}) order by {order}) to {sql_text(target)} "  # noqa: S608  names of our own schema, quoted
-        "(format parquet, compression zstd, row_group_size 122880)"
+        f"copy (select {_select_list(table)} from ({rows.sql_query()}) order by {order}) to {sql_text(target)} "
+        f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
     )
+
+
+def _select_list(table: Table) -> str:
+    return ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in table.columns)
 
 
 def _sha256(path: Path) -> str:

@@ -73,10 +73,17 @@ class Outcome:
         self.evidence: dict[str, Any] = {
             "count": verdict.count,
             "threshold": verdict.threshold,
-            "found": verdict.found or ("holds" if verdict.passed else f"{verdict.count:,} rows break it"),
+            "found": verdict.found or _found(verdict),
             "sample": [dict(row) for row in verdict.sample],
             "what to do": "nothing" if verdict.passed else what_to_do,
         }
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.passed:
+        return "holds"
+    first = ", ".join(f"{name} {value}" for name, value in verdict.sample[0].items()) if verdict.sample else ""
+    return f"{verdict.count:,} against it, first: {first}"
 
 
 def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant]) -> list[Outcome]:

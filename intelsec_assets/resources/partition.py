@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from intelsec_assets import engine, policies, progress
 from intelsec_assets.days import parse_day
-from intelsec_assets.resources.lake import Lake, LakeFile, fingerprint
+from intelsec_assets.resources.lake import Lake, LakeFile, Rows, fingerprint
 from intelsec_assets.tables import Table
 
-Compute = Callable[[duckdb.DuckDBPyConnection], duckdb.DuckDBPyRelation]
+Compute = Callable[[duckdb.DuckDBPyConnection], Rows]
 PREVIEW_ROWS = 20
 PREVIEW_TEXT = 200  # characters of a cell: the UI shows a table, not a document
 
@@ -81,7 +81,7 @@ def build_together(
     lake: Lake,
     targets: Sequence[Target],
     day: date,
-    compute: Callable[[duckdb.DuckDBPyConnection], Sequence[duckdb.DuckDBPyRelation]],
+    compute: Callable[[duckdb.DuckDBPyConnection], Sequence[Rows]],
     *,
     inputs: Sequence[LakeFile],
     code_version: str,

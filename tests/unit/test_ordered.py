@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.engine import session
-from intelsec_assets.indicators import ordered
-from intelsec_assets.indicators.ordered import ROW_GROUP, Amended, OrderError
+from intelsec_assets import ordered
+from intelsec_assets.ordered import ROW_GROUP, Amended, OrderError
 
 KEYS = st.dictionaries(
     st.tuples(st.sampled_from(["ipv4", "url"]), st.text("abé", max_size=3)), st.integers(0, 9), max_size=20

@@ -3,6 +3,7 @@
 Both targets fail closed: they read the latest blocking checks of their own partition and refuse unless all passed.
 """
 
+import hashlib
 from datetime import date
 from typing import Any
 
@@ -24,7 +25,7 @@ from intelsec_assets.invariants import AS_WRITTEN
 from intelsec_assets.records import SUCCEEDED, UNAVAILABLE, ExportRun
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.misp import Misp
-from intelsec_assets.resources.partition import build, materialized, partition_day
+from intelsec_assets.resources.partition import build, listing, materialized, partition_day
 from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS
@@ -106,13 +107,14 @@ def export_files(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
             "dagster/row_count": written.active,
             "dagster/partition_row_count": written.active,
             "dagster/uri": written.folder.as_uri(),
-            "preview": dg.MetadataValue.table(
-                [dg.TableRecord({"file": f.name, "bytes": f.size, "sha256": f.sha256}) for f in written.files[:20]]
-            ),
             "changed": written.is_new,
             "events": written.events,
             "tombstones": written.tombstones,
             **_counts(delta),
+            **listing(
+                [{"file": f.name, "bytes": f.size, "sha256": f.sha256} for f in written.files],
+                {"file": "path below the folder", "bytes": "size", "sha256": "content hash, as in SHA256SUMS"},
+            ),
         },
         data_version=dg.DataVersion(sums),
     )
@@ -174,21 +176,37 @@ def misp_export(context: dg.AssetExecutionContext, workspace: Workspace, misp: M
             open_rows = difference(rows, store.confirmed(MISP), day, system_clock())
             detail = f"no server configured (INTELSEC_MISP_URL); {len(open_rows.entries):,} indicators wait in the plan"
             _record(store, day, context.run.run_id, "open", PushResult(notes=[detail]), detail)
-            return dg.MaterializeResult(metadata={"dagster/row_count": 0, "state": "open", "detail": detail})
+            return _told(rows, "open", PushResult(), detail)
         with store.lock(f"export-{MISP}"):
             result = _push(store, rows, day, misp, context.run.run_id)
+    return _told(rows, "confirmed", result, result.detail)
+
+
+def _told(rows: pa.Table, state: str, result: PushResult, detail: str) -> dg.MaterializeResult[Any]:
+    """What the server was told; the data version is the plan's content and how far the server is with it."""
+    counts = {
+        "added": result.added,
+        "updated": result.updated,
+        "withdrawn": result.withdrawn,
+        "unchanged": result.unchanged,
+        "refused": result.quarantined,
+        "merged": result.merged,
+    }
+    content = hashlib.sha256("".join(rows["content_hash"].to_pylist()).encode()).hexdigest()
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": result.added + result.updated + result.unchanged,
-            "dagster/uri": misp.url,
-            "state": "confirmed",
+            "state": state,
+            "detail": detail,
             "changed": bool(result.writes),
-            **{
-                name: getattr(result, name)
-                for name in ("added", "updated", "withdrawn", "unchanged", "quarantined", "merged", "calls", "writes")
-            },
-            "detail": result.detail,
-        }
+            "calls": result.calls,
+            "writes": result.writes,
+            **listing(
+                [{"outcome": name, "indicators": count} for name, count in counts.items()],
+                {"outcome": "what became of indicators of the plan", "indicators": "how many"},
+            ),
+        },
+        data_version=dg.DataVersion(f"{state}-{content}"),
     )
 
 

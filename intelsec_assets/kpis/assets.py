@@ -3,6 +3,7 @@
 Definitions of figures are in the pure modules beside this one.
 """
 
+import hashlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import dagster as dg
 from intelsec_assets import policies
 from intelsec_assets.kpis import summary, warehouse
 from intelsec_assets.resources.lake import Lake, LakeFile
-from intelsec_assets.resources.partition import build, materialized, partition_day
+from intelsec_assets.resources.partition import build, listing, materialized, partition_day
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.tables import (
     DAILY_SUMMARY,
@@ -82,19 +83,22 @@ def warehouse_snapshot(context: dg.AssetExecutionContext, workspace: Workspace) 
     target = Path(workspace.home) / "warehouse" / "intelsec.duckdb"
     size = warehouse.publish(target, {table: [file.path for file in found] for table, found in files.items()})
     rows = sum(file.rows for found in files.values() for file in found)
+    hashes = "".join(file.sha256 for found in files.values() for file in found)
+    versions = hashlib.sha256(hashes.encode()).hexdigest()
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows,
             "dagster/uri": target.as_uri(),
             "bytes": size,
-            "tables": dg.MetadataValue.table(
+            **listing(
                 [
-                    dg.TableRecord({"table": table.name, "rows": sum(f.rows for f in found), "grain": table.grain})
+                    {"table": table.name, "rows": sum(f.rows for f in found), "grain": table.grain}
                     for table, found in files.items()
-                ]
+                ],
+                {"table": "table of the file", "rows": "how many it holds", "grain": "what one row is"},
             ),
         },
-        data_version=dg.DataVersion(",".join(file.sha256[:12] for found in files.values() for file in found)),
+        data_version=dg.DataVersion(versions),
     )
 
 

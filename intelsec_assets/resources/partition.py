@@ -5,7 +5,7 @@ The shape all assets share; what a table holds is computed by the function each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -159,6 +159,14 @@ def preview(file: LakeFile) -> dg.MetadataValue[Any]:
         names = parquet.schema_arrow.names
     records = [dg.TableRecord({n: _cell(v) for n, v in row.items()}) for row in (rows.to_pylist() if rows else [])]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]))
+
+
+def listing(records: Sequence[Mapping[str, str | int]], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Schema and preview of an asset that is no lake table; `columns` says what each column of the records means."""
+    shown = [dg.TableRecord(dict(record)) for record in records[:PREVIEW_ROWS]]
+    described = [dg.TableColumn(name, description=meaning) for name, meaning in columns.items()]
+    schema = dg.TableSchema(columns=described)
+    return {"dagster/column_schema": schema, "preview": dg.MetadataValue.table(shown, schema=schema)}
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

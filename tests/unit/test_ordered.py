@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intelsec_assets.engine import session
 from intelsec_assets import ordered
+from intelsec_assets.engine import session
 from intelsec_assets.ordered import ROW_GROUP, Amended, OrderError
 
 KEYS = st.dictionaries(

@@ -17,6 +17,8 @@ import typer
 
 from intelsec_assets.commands.faces import DONE, NOT_REACHABLE, Data, Json, print_json, workspace_settings
 from intelsec_assets.feeds.catalogue import CatalogueError
+from intelsec_assets.indicators.matching.list_files import WarninglistError
+from intelsec_assets.indicators.warninglists import load_lists
 from intelsec_assets.resources.lake import LakeError
 from intelsec_assets.resources.store import StoreError
 from intelsec_assets.resources.workspace import Workspace
@@ -48,7 +50,7 @@ def doctor(data: Data = None, json: Json = False) -> None:
     else:
         for f in findings:
             typer.echo(
-                f"{f.state:<8} {f.part:<12} {f.found}" + (f"\n{'':<22}-> {f.what_to_do}" if f.what_to_do else "")
+                f"{f.state:<8} {f.part:<13} {f.found}" + (f"\n{'':<23}-> {f.what_to_do}" if f.what_to_do else "")
             )
     raise typer.Exit(NOT_REACHABLE if any(f.state == "broken" for f in findings) else DONE)
 
@@ -91,6 +93,19 @@ def _credentials(settings: Settings) -> Finding:
     if unset and settings.data_root is None:
         return Finding("credentials", "broken", f"unset: {', '.join(unset)}", "set them, or disable their feeds")
     return Finding("credentials", "ok", f"{len(wanted) - len(unset)} of {len(wanted)} set" if wanted else "none needed")
+
+
+def _warninglists(settings: Settings) -> Finding:
+    root = settings.data_root or settings.home
+    try:
+        catalogue = Workspace.of(settings).catalogue()
+        lists = load_lists(root, catalogue.warninglists, catalogue.protected)
+    except CatalogueError:
+        return Finding("warninglists", "missing", "unknown while the catalogue does not load")
+    except WarninglistError as error:
+        way_out = f"put one JSON file a list into {root / (catalogue.warninglists.local or '')} (README, Real feeds)"
+        return Finding("warninglists", "broken", str(error), way_out)
+    return Finding("warninglists", "ok", f"{len(lists)} lists below {root}, what is ours among them")
 
 
 def _lake(settings: Settings) -> Finding:
@@ -153,6 +168,7 @@ LOOKS: tuple[Callable[[Settings], Finding], ...] = (
     _home,
     _catalogue,
     _credentials,
+    _warninglists,
     _lake,
     _store,
     misp_finding,

@@ -76,6 +76,7 @@ class Workspace:
         return subprocess.Popen(
             [*(program or [intelsec()]), *arguments],
             env=self._process_environment(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -255,6 +255,7 @@ def main() -> int:
     """Measure, print, and say by the exit code whether the bars hold (1 = one is missed)."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--growth", action="store_true", help="rows from nothing instead of a day on a large state")
+    parser.add_argument("--rows", type=int, nargs="+", default=GROWTH, help="rows of --growth")
     parser.add_argument("--live", type=int, default=10_000_000, help="live indicators before the day")
     parser.add_argument("--new", type=int, default=100_000, help="rows of the day")
     parser.add_argument("--work", type=Path, help="folder for the generated files, kept (default: a temporary one)")
@@ -269,7 +270,7 @@ def main() -> int:
         work = wanted.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         if wanted.growth:
-            found = {f"{rows / 1e6:g} M rows from nothing": measure_growth(work, rows) for rows in GROWTH}
+            found = {f"{rows / 1e6:g} M rows from nothing": measure_growth(work, rows) for rows in wanted.rows}
         else:
             name = f"{wanted.new:,} new rows on {wanted.live:,} live"
             found = {name: measure_live(work, wanted.live, wanted.new)}

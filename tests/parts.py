@@ -5,6 +5,7 @@ A test names what it needs with `@pytest.mark.needs("postgresql")`; skipping, fa
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -43,6 +44,12 @@ def _realdata() -> Path | None:
     return folder if (folder / "feeds").is_dir() else None
 
 
+def _pandas() -> Path | None:
+    """Its package; looked for, not imported."""
+    found = importlib.util.find_spec("pandas")
+    return Path(found.origin).parent if found and found.origin else None
+
+
 PARTS: Mapping[str, Part] = {
     part.name: part
     for part in (
@@ -58,6 +65,13 @@ PARTS: Mapping[str, Part] = {
             "days of the real public feeds",
             "a folder of recorded feeds, named by INTELSEC_REALDATA",
             _realdata,
+            everywhere=False,
+        ),
+        Part(
+            "pandas",
+            "the peer of the benchmarks",
+            "make bench",
+            _pandas,
             everywhere=False,
         ),
     )

@@ -119,7 +119,12 @@ FEED_STATUS = Table(
         Column("distinct_indicators", "BIGINT", "distinct (type, value) among the kept rows"),
         Column("baseline_rows", "BIGINT", "rows of the last healthy snapshot before this day", nullable=True),
         Column("unchanged_days", "INTEGER", "days in a row with the very same bytes"),
-        Column("snapshot_sha256", "VARCHAR", "hash over the snapshot's files", nullable=True),
+        Column(
+            "snapshot_sha256",
+            "VARCHAR",
+            "hash over the content of the snapshot's files, their names left out",
+            nullable=True,
+        ),
     ),
     ("feed",),
 )

@@ -5,7 +5,8 @@ Fetching and parsing have happened before; what holding means for exports is dec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -14,7 +15,7 @@ import duckdb
 
 from intelsec_assets.feeds.catalogue import Feed
 from intelsec_assets.feeds.fetch import not_due_reason
-from intelsec_assets.feeds.snapshot import READ, Snapshot
+from intelsec_assets.feeds.snapshot import READ, Snapshot, SnapshotFile
 from intelsec_assets.tables import FEED_STATUS
 
 HELD = frozenset({"unreadable", "empty", "stale", "shrunk"})
@@ -49,7 +50,8 @@ def feed_status(
     empty: no row where the contract wants some. stale: the same bytes for too long (snapshot mode). The baseline moves
     on ok days only, so a feed that shrinks stays held until it recovers or its contract is changed.
     """
-    sha256 = snapshot.sha256 if snapshot is not None and snapshot.status == READ and feed.is_due(day) else None
+    is_read = snapshot is not None and snapshot.status == READ and feed.is_due(day)
+    sha256 = content_hash(snapshot.files) if snapshot is not None and is_read else None
     baseline = _baseline(previous)
     unchanged = (
         int(previous["unchanged_days"]) + 1 if previous and sha256 and previous["snapshot_sha256"] == sha256 else 0
@@ -58,6 +60,11 @@ def feed_status(
     row: dict[str, Any] = {"day": day, "feed": feed.name, "status": status, "held": status in HELD, "reason": reason}
     row |= asdict(counts)
     return row | {"baseline_rows": baseline, "unchanged_days": unchanged, "snapshot_sha256": sha256}
+
+
+def content_hash(files: Iterable[SnapshotFile]) -> str:
+    """One hash over what the files say, whatever they are called: a dated file has another name every day."""
+    return hashlib.sha256("\n".join(sorted(file.sha256 for file in files)).encode()).hexdigest()
 
 
 def statuses(

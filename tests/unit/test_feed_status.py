@@ -9,11 +9,12 @@ import pytest
 
 from intelsec_assets.feeds.catalogue import Contract, Feed
 from intelsec_assets.feeds.snapshot import Snapshot, SnapshotFile
-from intelsec_assets.feeds.status import Counts, feed_status, statuses
+from intelsec_assets.feeds.status import Counts, content_hash, feed_status, statuses
 from intelsec_assets.tables import FEED_STATUS, OBSERVATIONS, REJECTED_OBSERVATIONS
 
 DAY = date(2026, 3, 4)
 READ = Snapshot("f", DAY, "read", (SnapshotFile("a", "0" * 64, 1),), "aa")
+SAME = content_hash(READ.files)
 UNREADABLE = Snapshot("f", DAY, "unreadable", reason="a.txt: no such file")
 
 
@@ -26,7 +27,7 @@ def rows(rows_in: int, rejected: int = 0) -> Counts:
 
 
 def before(
-    rows_in: int, status: str = "ok", baseline: int | None = None, unchanged: int = 0, sha256: str | None = "aa"
+    rows_in: int, status: str = "ok", baseline: int | None = None, unchanged: int = 0, sha256: str | None = SAME
 ):
     row = {"status": status, "rows_in": rows_in, "baseline_rows": baseline, "unchanged_days": unchanged}
     return {**row, "snapshot_sha256": sha256}
@@ -129,3 +130,13 @@ def test_the_rows_of_a_day_are_counted_a_feed():
     assert (first["baseline_rows"], first["unchanged_days"]) == (4, 1)
     assert (found["g"]["status"], found["h"]["status"]) == ("unreadable", "not_due")
     assert found["g"]["reason"] == "a.txt: no such file"
+
+
+def test_a_dated_file_with_the_same_bytes_is_the_same_again() -> None:
+    keys = {"contract": Contract(max_unchanged_days=1)}
+    row = before(100)
+    for number in (5, 6):
+        files = (SnapshotFile(f"2026-03-0{number}.txt", "0" * 64, 1),)
+        snapshot = Snapshot("f", date(2026, 3, number), "read", files, f"names {number}")
+        row = feed_status(feed(**keys), date(2026, 3, number), snapshot, None, rows(100), row)
+    assert (row["status"], row["unchanged_days"]) == ("stale", 2)

@@ -18,8 +18,9 @@ import dagster as dg
 import sqlalchemy as sa
 
 from intelsec_assets import policies, progress
-from intelsec_assets.days import parse_day
+from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.records import FAILED, SUCCEEDED
+from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import StoreError
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
@@ -76,6 +77,7 @@ def run_days(
     outcomes: list[DayOutcome] = []
     with workspace.store() as store, store.lock("run"), _history(settings.dagster_home) as instance:
         if days:
+            _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
         for name, day in _plan(days, job, last):
             run_id = str(uuid.uuid4())
@@ -124,6 +126,16 @@ def _refuse_days_outside(days: Sequence[date]) -> None:
             "; INTELSEC_FIRST_DAY opens older days" if outside[0] < first else "; a day can be run once it is over"
         )
         raise DayOutside(f"{outside[0]} is outside the calendar, which goes from {first} to {newest} (UTC){way_out}")
+
+
+def _refuse_gap(lake: Lake, days: Sequence[date]) -> None:
+    """Days before the first one of the lake must join it: each day is built on the one before."""
+    origin = lake.origin()
+    if origin is not None and days[-1] < previous_day(origin):
+        raise DayOutside(
+            f"{days[-1]} lies before the first day of this workspace, {origin}, and the days between are not there; "
+            f"build them together: intelsec run --from {days[0]} --to {origin}"
+        )
 
 
 def _run(

@@ -138,7 +138,8 @@ def grouped(feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         sums = {m: sum(f[m] for f in members) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
         held = [f"{f['feed']} {f['held']}" for f in members if f["held"]]
-        rows.append({"feed": f"{publisher}: {len(members)} feeds", **sums, "held": ", ".join(held)})
+        name = publisher.split(" (")[0][:22]
+        rows.append({"feed": f"{name}: {len(members)} feeds", **sums, "held": ", ".join(held)})
     return rows
 
 

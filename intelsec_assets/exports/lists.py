@@ -6,6 +6,7 @@ Both hold active indicators only. The lists are bare, a value a line: devices di
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,9 +36,19 @@ CSV_COLUMNS = (
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
+# What a terminal obeys and what turns the reading direction: a feed's label may hold any of it.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+_LONGEST_LABEL = 255  # characters; a longer name of a family or campaign is an accident or an attack
+
+
 def safe_cell(text: str) -> str:
     """A CSV cell no spreadsheet takes for a formula: a leading apostrophe before what could begin one."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def safe_label(text: str) -> str:
+    """A feed's word as one harmless line: nothing a terminal obeys, no separator of ours, at most 255 characters."""
+    return _UNSEEN.sub(" ", text).replace("|", "/").strip()[:_LONGEST_LABEL]
 
 
 def write_csv(plan: pa.Table, path: Path) -> int:
@@ -53,9 +64,9 @@ def write_csv(plan: pa.Table, path: Path) -> int:
                 row.score_band,
                 row.admiralty,
                 row.tlp,
-                row.campaign or "",
-                "|".join(row.threat_types),
-                "|".join(row.families),
+                safe_label(row.campaign or ""),
+                "|".join(map(safe_label, row.threat_types)),
+                "|".join(map(safe_label, row.families)),
                 "|".join(row.sources),
                 iso_seconds(row.first_seen),
                 row.first_exported.isoformat(),

@@ -17,6 +17,7 @@ import pytest
 
 from intelsec_assets import cli
 from intelsec_assets.settings import SAMPLE_DATA
+from intelsec_jobs.runner import DayOutside
 from tests.workspaces import Workspace, on_the_sample, once
 
 FEEDS = SAMPLE_DATA / "feeds"
@@ -188,6 +189,15 @@ def test_a_missing_day_before_is_an_error_that_names_it(
     assert "indicators of 2026-03-06 builds on indicators of 2026-03-05, which is not there" in told
     assert "intelsec backfill --from 2026-03-03 --to 2026-03-06" in told
     assert not workspace.lake.path("indicators", date(2026, 3, 6)).exists()
+
+
+def test_days_before_the_first_that_do_not_join_it_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """Else the lake would start anew before days it already has, and these could not be run again."""
+    workspace = on_the_sample(tmp_path)
+    workspace.lake.begin(date(2026, 3, 8))
+    with pytest.raises(DayOutside, match=r"intelsec run --from 2026-03-04 --to 2026-03-08"):
+        workspace.run(date(2026, 3, 4))
+    assert workspace.lake.origin() == date(2026, 3, 8)
 
 
 def test_the_real_command_ends_with_code_2_for_a_folder_that_is_not_there(tmp_path: Path) -> None:

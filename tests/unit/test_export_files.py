@@ -26,7 +26,7 @@ from intelsec_assets.exports.content import PlanRow, epoch, rows
 from intelsec_assets.exports.errors import ExportBusy, ExportError
 from intelsec_assets.exports.events import event_uuid
 from intelsec_assets.exports.files import write_export
-from intelsec_assets.exports.lists import safe_cell
+from intelsec_assets.exports.lists import safe_cell, safe_label
 from intelsec_assets.exports.misp_content import (
     MOST_COMMENT_BYTES,
     MOST_TAG_CHARACTERS,
@@ -381,7 +381,9 @@ def test_the_csv_holds_active_indicators_with_all_that_is_told(tmp_path: Path) -
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_begins_as_a_formula(start: str, tmp_path: Path) -> None:
     write_export(plan_table([plan_row("a.example.org", campaign=f"{start}cmd|' /C calc'!A0")]), DAY, tmp_path)
-    assert table(tmp_path)[0]["campaign"].startswith("'")
+    campaign = table(tmp_path)[0]["campaign"]
+    assert "cmd" in campaign
+    assert not campaign.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 @given(st.text())
@@ -427,3 +429,11 @@ def _usual_file_rights() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+def test_a_label_is_one_line_a_terminal_obeys_nothing_of() -> None:
+    hostile = "\x1b[31mred\x1b[0m\x07\nline\u202etwo|three" + "x" * 5000
+    label = safe_label(hostile)
+    assert label.startswith("[31mred [0m line two/three")
+    assert len(label) == 255
+    assert label.isprintable()

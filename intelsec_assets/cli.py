@@ -55,7 +55,11 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 
 def main() -> None:
     """Entry point of the command."""
-    logs.configure()
+    try:
+        logs.configure()
+    except ValueError as error:
+        faces.people.print(f"error: {error}", style="red", markup=False)
+        sys.exit(faces.WRONG_USE)
     try:
         app()
     except Exception as error:

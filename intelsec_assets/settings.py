@@ -9,11 +9,19 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from intelsec_assets.days import parse_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE_DATA = REPOSITORY / "samples" / "data"
+INSTANCES = ("embedded", "postgres")  # of Dagster; their templates are in intelsec_jobs.instance
 ONLINE = "online"  # INTELSEC_DATA=online: feeds are fetched from their published addresses
+
+DISTRIBUTIONS = ("0", "1", "2", "3")  # of MISP events: our organisation, community, connected communities, all
+YES, NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
 class SettingsError(Exception):
@@ -63,8 +71,9 @@ class Settings:
 
 
 def from_environment(env: Mapping[str, str] | None = None) -> Settings:
-    """Settings from INTELSEC_* variables. Raises SettingsError when a named folder does not exist."""
+    """Settings from INTELSEC_* variables. Raises SettingsError for a folder or a word that does not exist."""
     env = os.environ if env is None else env
+    _check_words(env)
     data_root = _data_root(env.get("INTELSEC_DATA", ""))
     home = Path(env["INTELSEC_HOME"]) if env.get("INTELSEC_HOME") else REPOSITORY / ".intelsec" / _slug(data_root)
     home = home.expanduser().resolve()
@@ -79,13 +88,40 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         instance=env.get("INTELSEC_INSTANCE") or "embedded",
         misp_url=env.get("INTELSEC_MISP_URL") or None,
         misp_key_variable="INTELSEC_MISP_KEY",
-        misp_verify_tls=env.get("INTELSEC_MISP_VERIFY_TLS", "true").lower() not in ("0", "false", "no"),
-        misp_distribution=env.get("INTELSEC_MISP_DISTRIBUTION", "0"),
-        automation=frozenset(part.strip() for part in env.get("INTELSEC_AUTOMATION", "").split(",") if part.strip()),
-        allowed_networks=tuple(
-            part.strip() for part in env.get("INTELSEC_ALLOWED_NETWORKS", "").split(",") if part.strip()
-        ),
+        misp_verify_tls=(env.get("INTELSEC_MISP_VERIFY_TLS") or "true").lower() not in NO,
+        misp_distribution=env.get("INTELSEC_MISP_DISTRIBUTION") or "0",
+        automation=frozenset(_parts(env, "INTELSEC_AUTOMATION")),
+        allowed_networks=_parts(env, "INTELSEC_ALLOWED_NETWORKS"),
     )
+
+
+def _check_words(env: Mapping[str, str]) -> None:
+    """Variables with few allowed values, whoever reads them."""
+    instance = env.get("INTELSEC_INSTANCE") or INSTANCES[0]
+    if instance not in INSTANCES:
+        raise SettingsError(f"INTELSEC_INSTANCE={instance}: unknown; choose one of {', '.join(INSTANCES)}")
+    distribution = env.get("INTELSEC_MISP_DISTRIBUTION") or "0"
+    if distribution not in DISTRIBUTIONS:
+        raise SettingsError(f"INTELSEC_MISP_DISTRIBUTION={distribution}: choose one of {', '.join(DISTRIBUTIONS)}")
+    verify = env.get("INTELSEC_MISP_VERIFY_TLS") or "true"
+    if verify.lower() not in (*YES, *NO):
+        raise SettingsError(f"INTELSEC_MISP_VERIFY_TLS={verify}: choose true or false")
+    if "@" in urlsplit(env.get("INTELSEC_MISP_URL") or "").netloc:
+        raise SettingsError("INTELSEC_MISP_URL holds a user name or password: take it out and set INTELSEC_MISP_KEY")
+    for network in _parts(env, "INTELSEC_ALLOWED_NETWORKS"):
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"INTELSEC_ALLOWED_NETWORKS={network}: {error}; expected networks as CIDR") from None
+    if env.get("INTELSEC_FIRST_DAY"):
+        try:
+            parse_day(env["INTELSEC_FIRST_DAY"])
+        except ValueError as error:
+            raise SettingsError(f"INTELSEC_FIRST_DAY: {error}") from None
+
+
+def _parts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
 
 
 def _data_root(text: str) -> Path | None:

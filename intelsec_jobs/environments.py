@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from intelsec_assets.settings import SettingsError
+
 AUTOMATION = frozenset(
     {
         "daily_intel_schedule",
@@ -18,7 +20,7 @@ AUTOMATION = frozenset(
 )
 
 
-class UnknownAutomation(Exception):
+class UnknownAutomation(SettingsError):
     """INTELSEC_AUTOMATION names something that does not exist."""
 
 

@@ -125,22 +125,30 @@ def _feeds(figures: Figures, catalogue: Catalogue, held: Mapping[str, str]) -> l
 
 
 def grouped(feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row a feed, or, where that would be too many, a row a publisher for publishers of several feeds."""
+    """A row a feed, or, where that would be too many, a row a publisher, or the largest and one for all the others."""
     if len(feeds) <= MOST_FEED_ROWS:
         return [dict(feed) for feed in feeds]
     publishers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for feed in feeds:
         publishers[feed["publisher"]].append(feed)
-    rows: list[dict[str, Any]] = []
-    for publisher, members in publishers.items():
-        if len(members) == 1:
-            rows.append(dict(members[0]))
-            continue
-        sums = {m: sum(f[m] for f in members) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
-        held = [f"{f['feed']} {f['held']}" for f in members if f["held"]]
-        name = publisher.split(" (")[0][:22]
-        rows.append({"feed": f"{name}: {len(members)} feeds", **sums, "held": ", ".join(held)})
-    return rows
+    rows = [
+        _together(f"{publisher.split(' (')[0][:22]}: {len(members)} feeds", members)
+        if len(members) > 1
+        else dict(members[0])
+        for publisher, members in publishers.items()
+    ]
+    if len(rows) <= MOST_FEED_ROWS:
+        return rows
+    by_size = sorted(rows, key=lambda row: -int(row["rows_in"]))
+    shown, others = by_size[: MOST_FEED_ROWS - 1], by_size[MOST_FEED_ROWS - 1 :]
+    return [*shown, _together(f"{len(others)} further publishers", others)]
+
+
+def _together(name: str, feeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One row for several; which of them are held is said by name."""
+    sums = {m: sum(feed[m] for feed in feeds) for m in ("rows_in", "rows_kept", "rows_merged", "rows_rejected")}
+    held = [feed["held"] if " " in feed["held"] else f"{feed['feed']} {feed['held']}" for feed in feeds if feed["held"]]
+    return {"feed": name, **sums, "held": ", ".join(held)}
 
 
 def render(summary: Summary) -> list[str]:
@@ -179,7 +187,8 @@ def _targets(summary: Summary) -> list[str]:
     for t in summary.targets:
         counts = f"{t.added:,} added, {t.updated:,} updated, {t.withdrawn:,} withdrawn"
         refused = f", {t.quarantined:,} refused" if t.quarantined else ""
-        lines.append(f"{t.target:<12}{counts}{refused}{'; ' + t.detail if t.detail else ''}"[:160])
+        detail = f"; {' '.join(t.detail.split())}" if t.detail else ""
+        lines.append(f"{t.target:<12}{counts}{refused}{detail}"[:160])
     return lines
 
 

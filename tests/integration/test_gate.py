@@ -123,6 +123,7 @@ def test_the_command_builds_a_tampered_day_again_and_says_that_it_wrote(built: W
     workspace = built.copy(tmp_path / "home")
     tampered = workspace.lake.path("indicators", DAY)
     tampered.write_bytes(b"")
+    workspace.lake.path("observations", DAY).with_suffix(".stamp.json").write_text('{"sha256": 1}')
     (outcome,) = workspace.run(DAY)
     assert (outcome.error, outcome.changed) == (None, 1)
     assert workspace.content("lake", "exports") == built.content("lake", "exports")

@@ -39,7 +39,8 @@ def main() -> int:
         seconds = time.perf_counter() - started
         print(f"{name}: {measured.title} ({seconds:.0f} s, load before {load:.1f})")
         for bar in measured.bars:
-            print(f"  {'met   ' if bar.met else 'MISSED'} {bar.what}: {bar.found} ({bar.bar})", flush=True)
+            judged = "" if wanted.quick else "met    " if bar.met else "MISSED "
+            print(f"  {judged}{bar.what}: {bar.found} ({bar.bar})", flush=True)
         results[name] = report.entry(measured, at=datetime.now(UTC), seconds=seconds, load=load)
         missed = missed or not all(bar.met for bar in measured.bars)
         if not wanted.quick:

@@ -123,7 +123,8 @@ def misp_rows(event: dict[str, Any], *, to_ids: bool) -> list[Row]:
         edited = pd.Timestamp(int(attribute["timestamp"]), unit="s").isoformat()
         first, last = attribute.get("first_seen") or edited, attribute.get("last_seen") or edited
         tags = labels([tag["name"] for tag in attribute.get("Tag", []) + event.get("Tag", [])])
-        reject, parts = None, [(None, value)]
+        reject: str | None = None
+        parts: list[tuple[str | None, str]] = [(None, value)]
         if attribute.get("deleted"):
             reject = "deleted"
         elif kind in ATTRIBUTE_TYPES:

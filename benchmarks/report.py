@@ -19,6 +19,7 @@ from benchmarks.measurements import Measured
 
 FOLDER = Path(__file__).parent
 KEPT, SHOWN = FOLDER / "results.json", FOLDER / "RESULTS.md"
+BUSY = 1.0  # of two cores taken by others before a measurement began
 _PACKAGES = ("duckdb", "pyarrow", "ada-url", "dagster", "pandas", "intelmq", "w3lib", "yarl", "url-normalize", "idna")
 _HEAD = (
     "Written by `make bench` (`python -m benchmarks`): every program in a process of its own, peers in the same run. "
@@ -73,6 +74,8 @@ def rendered(results: Mapping[str, Mapping[str, Any]]) -> str:
 def section(result: Mapping[str, Any]) -> list[str]:
     """One measurement."""
     measured = f"Measured {result['at']} in {result['took_seconds']:.0f} s, load before {result['load_before']:.1f}"
+    if result["load_before"] > BUSY:
+        measured += " (other work was running: seconds say little, CPU seconds and ratios more)"
     return [
         f"## {result['title']}",
         "",

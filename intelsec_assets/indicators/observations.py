@@ -27,8 +27,8 @@ RAW_VALUE_KEPT = 4096
 REJECTIONS: dict[str, str] = {
     "unknown_feed": "the row's feed is not in the catalogue",
     "unexpected_type": "the value's type is none that the catalogue lists for the feed",
-    "date_before_1970": "a sighting before 1970: an empty or broken date field",
-    "date_in_future": "a sighting more than one day after the end of the partition's day",
+    "time_before_1970": "a sighting before 1970: an empty or broken date field",
+    "time_in_future": "a sighting more than one day after the end of the partition's day",
 }
 """Reasons given here, beside those of the parsers and the ERRORS of the canonical form."""
 

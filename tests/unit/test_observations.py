@@ -107,10 +107,10 @@ def test_a_missing_value_is_rejected_as_empty():
 @pytest.mark.parametrize(
     ("at", "reason"),
     [
-        (END + timedelta(days=1, seconds=1), "date_in_future"),
-        (datetime(2262, 1, 1, tzinfo=UTC), "date_in_future"),
-        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), "date_before_1970"),
-        (datetime(1, 1, 1, tzinfo=UTC), "date_before_1970"),
+        (END + timedelta(days=1, seconds=1), "time_in_future"),
+        (datetime(2262, 1, 1, tzinfo=UTC), "time_in_future"),
+        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), "time_before_1970"),
+        (datetime(1, 1, 1, tzinfo=UTC), "time_before_1970"),
     ],
 )
 def test_a_sighting_that_cannot_be_is_rejected(column, at, reason):

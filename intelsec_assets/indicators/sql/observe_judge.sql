@@ -33,8 +33,8 @@ select
         when k.feed is null then 'unknown_feed'
         when f.error is not null then f.error
         when not list_contains(k.types, f.indicator_type) then 'unexpected_type'
-        when least(r.first_seen, r.last_seen) < {epoch} then 'date_before_1970'
-        when greatest(r.first_seen, r.last_seen) > {latest} then 'date_in_future'
+        when least(r.first_seen, r.last_seen) < {epoch} then 'time_before_1970'
+        when greatest(r.first_seen, r.last_seen) > {latest} then 'time_in_future'
     end as reason,
     case
         when r.reject_reason is not null then coalesce(r.reject_detail, r.reject_reason)

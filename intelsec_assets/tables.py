@@ -179,7 +179,7 @@ FEED_OVERLAPS = Table(
         Column("indicators", "BIGINT", "indicators that `feed` lists"),
         Column("shared", "BIGINT", "of those, listed by `other` too"),
         Column("containment", "DOUBLE", "shared / indicators, ratio 0 to 1"),
-        Column("is_copy", "BOOLEAN", "true = the two count as one source"),
+        Column("is_copy", "BOOLEAN", "true = `feed` lies in `other`: the two count as one source"),
     ),
     ("feed", "other"),
 )

@@ -40,7 +40,10 @@ _OVERLAPS = pa.schema(
 
 @dataclass(frozen=True, order=True)
 class Overlap:
-    """An ordered pair of feeds that share indicators: how many `feed` lists, how many of those `other` lists too."""
+    """An ordered pair of feeds that share indicators: how many `feed` lists, how many of those `other` lists too.
+
+    `is_copy`: `feed` lies in `other`, so that the two count as one source. True in both directions for equals only.
+    """
 
     feed: str
     other: str
@@ -67,14 +70,17 @@ def measure(source_sets: SourceSets) -> list[Overlap]:
     found = []
     for (one, two), both in shared.items():
         smaller = min(sizes[one], sizes[two])
-        is_copy = smaller >= COPY_MIN_INDICATORS and both >= COPY_CONTAINMENT * smaller
-        found += [Overlap(one, two, sizes[one], both, is_copy), Overlap(two, one, sizes[two], both, is_copy)]
+        are_one = smaller >= COPY_MIN_INDICATORS and both >= COPY_CONTAINMENT * smaller
+        found += [
+            Overlap(feed, other, sizes[feed], both, is_copy=are_one and sizes[feed] == smaller)
+            for feed, other in ((one, two), (two, one))
+        ]
     return sorted(found)
 
 
 def copy_pairs(overlaps: Iterable[Overlap]) -> CopyPairs:
-    """Pairs of feeds, in alphabetical order, that count as one source."""
-    return frozenset((o.feed, o.other) for o in overlaps if o.is_copy and o.feed < o.other)
+    """Pairs of feeds, each in alphabetical order, that count as one source: whichever of the two is the copy."""
+    return frozenset((min(o.feed, o.other), max(o.feed, o.other)) for o in overlaps if o.is_copy)
 
 
 def independent_sources(sources: Iterable[str], copies: CopyPairs) -> int:
@@ -105,7 +111,7 @@ def live_source_sets(indicators: duckdb.DuckDBPyRelation) -> dict[tuple[str, ...
 
 
 def overlaps(con: duckdb.DuckDBPyConnection, indicators: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """FEED_OVERLAPS of the live indicators: what each pair of feeds shares, and whether the two count as one source."""
+    """FEED_OVERLAPS of the live indicators: what each pair of feeds shares, and whether `feed` copies `other`."""
     measured = measure(live_source_sets(indicators))
     rows = [
         {

@@ -27,6 +27,19 @@ def test_a_feed_that_lies_in_another_is_its_copy() -> None:
     assert _pairs({("threatfox",): 900, ("critical-path", "threatfox"): 100}) == {("critical-path", "threatfox")}
 
 
+def test_the_copy_is_the_feed_that_lies_in_the_other_and_both_only_when_they_are_equal() -> None:
+    within = measure({("aggregator", "list"): 100, ("aggregator",): 20_000})
+    assert [(o.feed, o.is_copy) for o in within] == [("aggregator", False), ("list", True)]
+    assert [o.is_copy for o in measure({("one", "two"): 100})] == [True, True]
+
+
+def test_two_feeds_count_as_one_source_whichever_of_them_is_the_copy() -> None:
+    for small, large in (("a", "b"), ("b", "a")):
+        copies = _pairs({("a", "b"): 100, (large,): 900})
+        assert copies == {("a", "b")}, small
+        assert independent_sources(["a", "b"], copies) == 1
+
+
 def test_a_feed_that_is_95_percent_in_another_is_its_copy_and_one_percent_less_is_not() -> None:
     assert _pairs({("a", "b"): 95, ("a",): 5, ("b",): 500}) == {("a", "b")}
     assert _pairs({("a", "b"): 94, ("a",): 6, ("b",): 500}) == set()
@@ -84,7 +97,10 @@ def test_what_two_feeds_share_is_the_same_seen_from_both(source_sets: dict[tuple
     measured = {(o.feed, o.other): o for o in measure(source_sets)}
     for (feed, other), overlap in measured.items():
         mirrored = measured[other, feed]
-        assert (overlap.shared, overlap.is_copy) == (mirrored.shared, mirrored.is_copy)
+        assert overlap.shared == mirrored.shared
+        if overlap.is_copy:
+            assert overlap.indicators <= mirrored.indicators
+            assert mirrored.is_copy == (overlap.indicators == mirrored.indicators)
         assert 0 < overlap.shared <= overlap.indicators == sum(n for feeds, n in source_sets.items() if feed in feeds)
 
 

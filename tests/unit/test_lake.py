@@ -46,6 +46,25 @@ def test_a_file_changed_by_hand_is_named_with_what_to_do(tmp_path: Path) -> None
     assert Lake(tmp_path).current("numbers", DAY, "made of nothing") is None
 
 
+def test_a_changed_byte_that_leaves_the_length_alone_is_noticed(tmp_path: Path) -> None:
+    file = write(Lake(tmp_path))
+    content = bytearray(file.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.path.write_bytes(content)
+    with pytest.raises(ChangedFile, match="is not the file that was written"):
+        Lake(tmp_path).read("numbers", DAY)
+
+
+def test_a_changed_file_of_the_day_before_is_refused(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.begin(DAY)
+    file = write(lake)
+    assert lake.previous("numbers", date(2026, 3, 5)) == file
+    file.path.write_bytes(file.path.read_bytes()[::-1])
+    with pytest.raises(ChangedFile, match=r"numbers/2026-03-04\.parquet"):
+        lake.previous("numbers", date(2026, 3, 5))
+
+
 def test_a_deleted_file_is_not_current(tmp_path: Path) -> None:
     file = write(Lake(tmp_path))
     file.path.unlink()

@@ -6,6 +6,7 @@ Which lists there are beside it and how they are joined to indicators is `warnin
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 
 import ada_url
@@ -43,14 +44,18 @@ class Guard:
         for entry, name, _ in sorted(content.names):
             self._domains.setdefault(name, entry)
         self._networks = [(network, entry) for entry, network in content.networks]
+        self._entries: dict[Network, str] = {}
+        for network, entry in sorted(self._networks):
+            self._entries.setdefault(network, entry)
+        self._lengths = {(network.family, network.length) for network in self._entries}
 
     def is_protected(self, indicator_type: str, value: str, host: str | None = None) -> str | None:
         """The entry that forbids to export the indicator, None when nothing does.
 
         A name below a protected domain, a URL or e-mail address whose host is one, an address inside a protected
-        network (also as such a host), a network that overlaps one either way. Value and host may come in any letter
-        case and with a trailing dot; international names in their ASCII form. The host is taken from the value too, so
-        that a missing or wrong one opens no gap.
+        network (also as such a host, or inside 6to4 or NAT64), a network that overlaps one either way. Value and host
+        may come in any letter case and with a trailing dot; international names in their ASCII form. The host is taken
+        from the value too, so that a missing or wrong one opens no gap.
         """
         if indicator_type in ("ipv4", "ipv6", "cidr"):
             return self._overlapping(parse_network(value.strip()))
@@ -75,10 +80,18 @@ class Guard:
     def _overlapping(self, network: Network | None) -> str | None:
         if network is None:
             return None
-        around = [(-ours.length, entry) for ours, entry in self._networks if ours.contains(network)]
-        inside = [(ours.length, entry) for ours, entry in self._networks if network.contains(ours)]
         # the nearest entry in length, then in text order: the one that `warninglists` names too
-        return min(around or inside, default=(0, None))[1]
+        return min((found for reading in network.readings() for found in self._touching(reading)), default=(0, None))[1]
+
+    def _touching(self, network: Network) -> Iterator[tuple[int, str]]:
+        """Entries around the network with their lengths below 0, entries inside it with those above."""
+        for family, length in self._lengths:
+            if family == network.family and length <= network.length:
+                ours = network.cut(length)
+                if ours in self._entries:
+                    yield -length, self._entries[ours]
+        if network.length < network.width:
+            yield from ((ours.length, entry) for ours, entry in self._networks if network.contains(ours))
 
 
 def _host_of(indicator_type: str, value: str) -> str | None:

@@ -39,11 +39,13 @@ from intelsec_assets.indicators.matching.list_files import (
     read_public_suffixes,
 )
 from intelsec_assets.indicators.matching.networks import mask_table, parse_host, parse_network
+from intelsec_assets.indicators.matching.special_purpose import special_purpose_addresses
 from intelsec_assets.indicators.protected import PROTECT, PROTECTED_LIST, protected_content
 
 __all__ = [
     "POLICIES",
     "PUBLIC_SUFFIXES",
+    "SPECIAL_PURPOSE_ADDRESSES",
     "Warninglist",
     "WarninglistError",
     "Warninglists",
@@ -55,14 +57,24 @@ __all__ = [
 POLICIES = (PROTECT, "block", "penalise", "annotate")  # from strictest to mildest
 
 PUBLIC_SUFFIXES = "public-suffixes"
-_PUBLIC_SUFFIXES_RULE = ListPolicy(
-    PUBLIC_SUFFIXES,
-    "block",
-    "a name under which anybody can register: exported, it would stand for everybody below it",
-)
+SPECIAL_PURPOSE_ADDRESSES = "special-purpose-addresses"
+
+# Lists that are there without a file, with the policy they have unless a rule with exactly their name says else
+_BUILT_IN = {
+    PUBLIC_SUFFIXES: ListPolicy(
+        PUBLIC_SUFFIXES,
+        "block",
+        "a name under which anybody can register: exported, it would stand for everybody below it",
+    ),
+    SPECIAL_PURPOSE_ADDRESSES: ListPolicy(
+        SPECIAL_PURPOSE_ADDRESSES,
+        "block",
+        "such an address means another machine in every network, or none: exported, it would cut off one's own",
+    ),
+}
 
 # Part of the digest: raised whenever the same lists would give other hits, so that live indicators are matched again.
-_MATCHER_VERSION = 1
+_MATCHER_VERSION = 2
 
 _SCOPES = pa.schema(
     [("list_no", pa.uint32()), ("indicator_type", pa.string()), ("list", pa.string()), ("policy_rank", pa.uint8())]
@@ -112,10 +124,11 @@ class Warninglists:
 
 
 def load_lists(root: Path | None, policies: WarninglistPolicies, protected: Protected | None = None) -> Warninglists:
-    """Every list the catalogue names: MISP lists of its folder, plain extra lists, public suffixes, our own values.
+    """Every list the catalogue names: MISP lists of its folder, plain extra lists, built-in lists, our own values.
 
-    `root` is the data root that local paths start from. Public suffixes are blocked as domain indicators unless a rule
-    named `public-suffixes` says else. Raises WarninglistError when a file is missing or broken, or a rule names no
+    `root` is the data root that local paths start from. Built in are `public-suffixes`, blocked as domain indicators,
+    and `special-purpose-addresses`, blocked as addresses, as networks that lie in them or hold them, and as hosts; a
+    rule of just that name changes it. Raises WarninglistError when a file is missing or broken, or a rule names no
     list.
     """
     contents = dict(_contents(root, policies))
@@ -135,7 +148,8 @@ def match(
     """WARNINGLIST_HITS of indicators (indicator_id, indicator_type, value, host): one row an indicator and list.
 
     - Networks: an address, or the address that a URL's or e-mail's host spells out, inside an entry; a published
-      network inside an entry; for `protect` and `block` also a published network that holds an entry.
+      network inside an entry; for `protect` and `block` also a published network that holds an entry. IPv6 that
+      embeds IPv4 (mapped, 6to4, NAT64) is looked up as that too.
     - Names: `string` is the whole value; `hostname` a domain itself or any name above it.
     - The popularity of a host never suppresses a URL: what is listed as the host of a URL or e-mail address counts
       `annotate` at most (67.5 % of OpenPhish host names are on top-site or shared-hosting lists), except for `protect`.
@@ -191,6 +205,7 @@ def _sql(name: str) -> str:
 
 def _contents(root: Path | None, policies: WarninglistPolicies) -> Iterator[tuple[str, ListColumns]]:
     yield PUBLIC_SUFFIXES, _public_suffixes()
+    yield SPECIAL_PURPOSE_ADDRESSES, list_columns(special_purpose_addresses())
     if policies.local is not None:
         folder = _place(root, policies.local, "warninglists.local")
         files = sorted(folder.glob("*.json"))
@@ -224,7 +239,7 @@ def _place(root: Path | None, local: str, key: str) -> Path:
 
 
 def _reject_taken(name: str, place: str) -> None:
-    if name in (PUBLIC_SUFFIXES, PROTECTED_LIST):
+    if name in (*_BUILT_IN, PROTECTED_LIST):
         raise WarninglistError(f"{place}: the list name {name!r} is taken by a built-in list: rename it")
 
 
@@ -252,13 +267,11 @@ def _check_rules(policies: WarninglistPolicies, contents: Iterable[str]) -> None
 
 
 def _rule(name: str, policies: WarninglistPolicies) -> ListPolicy:
-    """The first rule that names the list. A glob is no statement about public suffixes, only their own name is."""
+    """The first rule that names the list. A glob is no statement about a built-in list, only its own name is."""
     for rule in policies.rules:
-        if rule.list == name or (name != PUBLIC_SUFFIXES and fnmatchcase(name, rule.list)):
+        if rule.list == name or (name not in _BUILT_IN and fnmatchcase(name, rule.list)):
             return rule
-    if name == PUBLIC_SUFFIXES:
-        return _PUBLIC_SUFFIXES_RULE
-    return ListPolicy(name, policies.default_policy, "default policy")
+    return _BUILT_IN.get(name, ListPolicy(name, policies.default_policy, "default policy"))
 
 
 def _compile(parts: Sequence[tuple[ListPolicy, str, ListColumns]]) -> Warninglists:
@@ -304,12 +317,12 @@ def _registered(con: duckdb.DuckDBPyConnection, lists: Warninglists) -> Iterator
 def _add_other_addresses(con: duckdb.DuckDBPyConnection) -> None:
     """IPv6 addresses, networks and bracketed hosts, which SQL has no parser for; they are few beside IPv4 addresses."""
     rows = con.sql(_sql("other_addresses")).to_arrow_table()
-    found = []
+    found: list[tuple[object, ...]] = []
     columns = (column.to_pylist() for column in rows.columns)
     for indicator_id, indicator_type, text, is_host in zip(*columns, strict=True):
         network = parse_host(text) if is_host else parse_network(text)
         if network is not None:
-            found.append((indicator_id, indicator_type, *network))
+            found.extend((indicator_id, indicator_type, *reading) for reading in network.readings())
     con.register("warninglist_parsed_addresses", table(found, _PARSED_ADDRESSES))
     con.execute(
         "insert into warninglist_addresses "

@@ -22,6 +22,7 @@ from intelsec_assets.indicators.warninglists import WarninglistError, Warninglis
 
 ADDRESSES = ["ip-src", "ip-dst", "domain|ip"]
 NAMES = ["domain", "hostname", "url"]
+BUILT_IN = {"public-suffixes", "special-purpose-addresses"}
 DAY = date(2026, 3, 2)
 
 
@@ -64,6 +65,11 @@ def hits(con: duckdb.DuckDBPyConnection, lists: Warninglists, *rows: tuple) -> l
     return con.execute(
         "select value, list, policy, entry from found join given using (indicator_id) order by all"
     ).fetchall()
+
+
+def hits_of(con: duckdb.DuckDBPyConnection, lists: Warninglists, *rows: tuple) -> list[tuple[str, str, str, str]]:
+    """The same of the lists that a test wrote, without the built-in ones."""
+    return [hit for hit in hits(con, lists, *rows) if hit[1] not in BUILT_IN]
 
 
 def domain(name: str) -> tuple[str, str, str]:
@@ -148,7 +154,7 @@ def test_the_popularity_of_a_host_never_suppresses_its_url(con, tmp_path, kind):
 
 def test_a_blocking_list_holds_for_a_url_whose_host_is_an_address(con, tmp_path):
     write_list(tmp_path / "lists", "private", "cidr", ["10.0.0.0/8", "fe80::/10"], [*ADDRESSES, "url"])
-    found = hits(
+    found = hits_of(
         con,
         load(tmp_path, ("private", "block")),
         ("url", "http://10.1.2.3/a", "10.1.2.3"),
@@ -164,7 +170,7 @@ def test_a_blocking_list_holds_for_a_url_whose_host_is_an_address(con, tmp_path)
 
 def test_an_address_list_speaks_of_urls_whose_host_is_an_address_without_saying_so(con, tmp_path):
     write_list(tmp_path / "lists", "private", "cidr", ["10.0.0.0/8"], ["ip-dst"])
-    assert hits(con, load(tmp_path, ("private", "block")), ("url", "http://10.1.2.3/", "10.1.2.3")) == [
+    assert hits_of(con, load(tmp_path, ("private", "block")), ("url", "http://10.1.2.3/", "10.1.2.3")) == [
         ("http://10.1.2.3/", "private", "block", "10.0.0.0/8")
     ]
 
@@ -201,7 +207,7 @@ def test_matching_attributes_limit_the_types_a_list_speaks_about(con, tmp_path):
     write_list(tmp_path / "lists", "phones", "regex", ["/(?=no-lookahead-in-re2)/"], ["phone-number"])
     write_list(tmp_path / "lists", "only-domains", "hostname", ["pages.example"], ["hostname"])
     lists = load(tmp_path)
-    assert {item.name: item.types for item in lists.lists if item.name != "public-suffixes"} == {
+    assert {item.name: item.types for item in lists.lists if item.name not in BUILT_IN} == {
         "hashes": ("md5",),
         "only-domains": ("domain",),
         "phones": (),
@@ -231,11 +237,93 @@ def test_only_a_rule_with_its_name_changes_the_policy_of_public_suffixes(con, tm
     assert hits(con, load_lists(None, named), domain("com"))[0][2] == "penalise"
 
 
+@pytest.mark.parametrize(
+    ("row", "entry"),
+    [
+        (("ipv4", "10.1.2.3", None), "10.0.0.0/8"),
+        (("ipv4", "0.0.0.0", None), "0.0.0.0/8"),
+        (("ipv4", "100.64.0.1", None), "100.64.0.0/10"),
+        (("ipv4", "127.0.0.1", None), "127.0.0.0/8"),
+        (("ipv4", "169.254.169.254", None), "169.254.0.0/16"),
+        (("ipv4", "172.31.255.255", None), "172.16.0.0/12"),
+        (("ipv4", "192.0.0.8", None), "192.0.0.0/24"),
+        (("ipv4", "192.88.99.1", None), "192.88.99.0/24"),
+        (("ipv4", "192.168.1.1", None), "192.168.0.0/16"),
+        (("ipv4", "239.255.255.250", None), "224.0.0.0/4"),
+        (("ipv4", "255.255.255.255", None), "240.0.0.0/4"),
+        (("ipv6", "::", None), "::/128"),
+        (("ipv6", "::1", None), "::1/128"),
+        (("ipv6", "fe80::1", None), "fe80::/10"),
+        (("ipv6", "fd00::1", None), "fc00::/7"),
+        (("ipv6", "ff02::1", None), "ff00::/8"),
+        (("ipv6", "100::1", None), "100::/64"),
+        (("ipv6", "2002:a01:203::1", None), "10.0.0.0/8"),
+        (("ipv6", "64:ff9b::7f00:1", None), "127.0.0.0/8"),
+        (("cidr", "10.1.0.0/16", None), "10.0.0.0/8"),
+        (("cidr", "8.0.0.0/6", None), "10.0.0.0/8"),
+        (("cidr", "2002:c0a8::/32", None), "192.168.0.0/16"),
+        (("cidr", "fe00::/8", None), "fe80::/10"),
+        (("url", "http://192.168.1.1/x", "192.168.1.1"), "192.168.0.0/16"),
+        (("url", "http://[::1]/x", "[::1]"), "::1/128"),
+    ],
+)
+def test_an_address_that_is_another_machine_everywhere_is_blocked_without_any_list_file(con, row, entry):
+    lists = load_lists(None, WarninglistPolicies())
+    assert hits(con, lists, row) == [(row[1], "special-purpose-addresses", "block", entry)]
+
+
+def test_a_network_of_half_the_internet_is_blocked_for_what_it_holds(con):
+    lists = load_lists(None, WarninglistPolicies())
+    halves = hits(con, lists, ("cidr", "0.0.0.0/1", None), ("cidr", "128.0.0.0/1", None), ("cidr", "0.0.0.0/0", None))
+    assert {(value, policy) for value, _, policy, _ in halves} == {
+        ("0.0.0.0/0", "block"),
+        ("0.0.0.0/1", "block"),
+        ("128.0.0.0/1", "block"),
+    }
+
+
+def test_public_documentation_and_benchmark_addresses_are_not_special(con):
+    lists = load_lists(None, WarninglistPolicies())
+    free = ["9.255.255.255", "11.0.0.1", "172.32.0.1", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1"]
+    rows = [("ipv4", value, None) for value in free] + [("ipv6", "2001:db8::1", None), ("ipv6", "2a00::1", None)]
+    assert not hits(con, lists, *rows, ("cidr", "198.18.0.0/15", None), ("url", "http://192.0.2.1/", "192.0.2.1"))
+
+
+def test_only_a_rule_with_its_name_changes_the_policy_of_special_purpose_addresses(con, tmp_path):
+    write_list(tmp_path / "lists", "top", "hostname", ["top.example"], NAMES)
+    address = ("ipv4", "10.1.2.3", None)
+    assert hits(con, load(tmp_path, ("*", "annotate")), address)[0][2] == "block"
+    assert hits(con, load(tmp_path, ("special-purpose-addresses", "annotate")), address)[0][2] == "annotate"
+
+
+def test_a_list_of_ones_own_cannot_take_the_name_of_a_built_in_one(tmp_path):
+    write_list(tmp_path / "lists", "special-purpose-addresses", "cidr", ["192.0.2.0/24"], ADDRESSES)
+    with pytest.raises(WarninglistError, match="taken by a built-in list"):
+        load(tmp_path)
+
+
+def test_an_address_that_embeds_another_is_on_the_lists_of_both(con, tmp_path):
+    write_list(tmp_path / "lists", "scanners", "cidr", ["203.0.113.0/24"], ADDRESSES)
+    write_list(tmp_path / "lists", "relays", "cidr", ["2002::/16", "64:ff9b::/96"], ADDRESSES)
+    found = hits(
+        con,
+        load(tmp_path, ("scanners", "penalise")),
+        ("ipv6", "2002:cb00:7105::1", None),
+        ("url", "http://[64:ff9b::cb00:7105]/", "[64:ff9b::cb00:7105]"),
+    )
+    assert found == [
+        ("2002:cb00:7105::1", "relays", "annotate", "2002::/16"),
+        ("2002:cb00:7105::1", "scanners", "penalise", "203.0.113.0/24"),
+        ("http://[64:ff9b::cb00:7105]/", "relays", "annotate", "64:ff9b::/96"),
+        ("http://[64:ff9b::cb00:7105]/", "scanners", "penalise", "203.0.113.0/24"),
+    ]
+
+
 def test_the_first_matching_rule_gives_a_list_its_policy(tmp_path):
     write_list(tmp_path / "lists", "shodan-scanning", "cidr", ["192.0.2.0/24"], ADDRESSES)
     write_list(tmp_path / "lists", "censys-scanning", "cidr", ["192.0.2.0/24"], ADDRESSES)
     lists = load(tmp_path, ("shodan-*", "annotate"), ("*-scanning", "penalise"))
-    assert {item.name: item.policy for item in lists.lists if item.name != "public-suffixes"} == {
+    assert {item.name: item.policy for item in lists.lists if item.name not in BUILT_IN} == {
         "censys-scanning": "penalise",
         "shodan-scanning": "annotate",
     }
@@ -407,7 +495,7 @@ def test_the_join_finds_what_the_standard_library_finds(con, tmp_path_factory, c
     write_list(root / "lists", "ranges", "cidr", cidr, ADDRESSES)
     given_values = {str(ipaddress.ip_network(v, strict=False)) if "/" in v else v for v in values}
     kinds = {v: "cidr" if "/" in v else "ipv6" if ":" in v else "ipv4" for v in given_values}
-    found = hits(con, load(root, ("ranges", "block")), *((kind, v, None) for v, kind in kinds.items()))
+    found = hits_of(con, load(root, ("ranges", "block")), *((kind, v, None) for v, kind in kinds.items()))
     entries = [ipaddress.ip_network(entry, strict=False) for entry in cidr]
     expected = {v for v in given_values if any(_overlap(ipaddress.ip_network(v), entry) for entry in entries)}
     assert {value for value, *_ in found} == expected
@@ -440,7 +528,7 @@ def test_reading_a_network_never_raises_and_agrees_with_the_standard_library(tex
 def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addresses(con, realdata):
     """README of the data: 44.9 % of ThreatFox addresses are on some list, 44.4 % on `vpn-ipv4`."""
     lists = load_lists(realdata, WarninglistPolicies("warninglists"))
-    assert len(lists) == 137
+    assert len(lists) == 138
     begin = time.perf_counter()
     source = f"{realdata}/feeds/threatfox_ips/2026-08-2*.txt"
     con.execute(

@@ -15,6 +15,12 @@ _WIDTH = {4: 32, 6: 128}
 _LOW_HALF = (1 << 64) - 1
 _MAPPED = 0xFFFF  # ::ffff:0:0/96 of RFC 4291, section 2.5.5.2
 
+# IPv6 networks whose addresses hold an IPv4 address behind the prefix: first half, second half, prefix length
+_EMBEDDING = (
+    (0x2002 << 48, 0, 16),  # 6to4, 2002::/16 of RFC 3056
+    (0x0064_FF9B << 32, 0, 96),  # NAT64, 64:ff9b::/96 of RFC 6052
+)
+
 
 class Network(NamedTuple):
     """A network: family 4 or 6, its first address left-aligned in 128 bits (`hi`, `lo`), prefix length in bits."""
@@ -32,6 +38,19 @@ class Network(NamedTuple):
     def contains(self, other: Network) -> bool:
         """True when every address of `other` is in this network."""
         return self.family == other.family and self.length <= other.length and other.cut(self.length) == self
+
+    @property
+    def width(self) -> int:
+        """Length of a single address of the family."""
+        return _WIDTH[self.family]
+
+    def readings(self) -> tuple[Network, ...]:
+        """This network, and the IPv4 network that 6to4 or NAT64 write inside it: to block one is to block the other."""
+        for hi, lo, length in _EMBEDDING:
+            if self.family == 6 and self.length >= length and self.cut(length) == Network(6, hi, lo, length):
+                inner = ((self.hi << 64 | self.lo) << length >> 64) & (0xFFFFFFFF << 32)
+                return self, Network(4, inner, 0, min(self.length - length, 32))
+        return (self,)
 
 
 def parse_network(text: str) -> Network | None:

@@ -135,12 +135,18 @@ class Protected:
 
 @dataclass(frozen=True)
 class ExportPolicy:
-    """What leaves the house: least score (ratio), strictest TLP, types; and days a withdrawn one is remembered."""
+    """What leaves the house: least score (ratio), strictest TLP, types, widest networks (prefix length, bits).
+
+    `tombstone_days` is how long a withdrawn indicator is remembered.
+    """
 
     threshold: float = 0.6
     max_tlp: str = "green"
     tombstone_days: int = 90
     types: tuple[str, ...] = INDICATOR_TYPES
+    # the widest networks that published lists of hijacked space hold are /12; wider is a mistake or an attack on us
+    widest_ipv4: int = 12
+    widest_ipv6: int = 20
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,19 @@ def score_one(
 
 
 def decide(
-    model: ScoringModel, export: ExportPolicy, *, score: float, indicator_type: str, tlp: str, hit: Hit | None
+    model: ScoringModel,
+    export: ExportPolicy,
+    *,
+    score: float,
+    indicator_type: str,
+    tlp: str | None,
+    hit: Hit | None,
+    value: str = "",
 ) -> Decision:
-    """Suppress what is ours or blocked; hold what is of another type, too confidential or too low; else export."""
+    """Suppress what is ours or blocked; hold what is of another type, too confidential, wide or low; else export.
+
+    `value` is asked for the prefix length of a network; one without it is held. So is a TLP that nobody knows.
+    """
     if hit is not None and hit.policy == "protect":
         return Decision("suppress", f"protected: entry {hit.entry} of list {hit.list}")
     if hit is not None and hit.policy == "block":
@@ -135,7 +145,11 @@ def decide(
     if indicator_type not in export.types:
         against.append(f"type {indicator_type} is not exported")
     if tlp not in TLP_LEVELS or TLP_LEVELS.index(tlp) > TLP_LEVELS.index(export.max_tlp):
-        against.append(f"TLP {tlp} is above {export.max_tlp}")
+        against.append(f"TLP {tlp or 'unknown'} is above {export.max_tlp}")
+    if indicator_type == "cidr":
+        length, widest = value.partition("/")[2], export.widest_ipv6 if ":" in value else export.widest_ipv4
+        if not length.isdigit() or int(length) < widest:
+            against.append(f"network /{length} is wider than /{widest}")
     if score < export.threshold - TOLERANCE:
         penalty = 0.0 if hit is None else model.warninglist_points[hit.policy]
         because = (
@@ -228,6 +242,8 @@ def _constants(model: ScoringModel, export: ExportPolicy, as_of: datetime) -> di
         "tlp_levels": str(list(TLP_LEVELS)),
         "max_tlp": sql_text(export.max_tlp),
         "max_tlp_rank": TLP_LEVELS.index(export.max_tlp) + 1,
+        "widest_ipv4": export.widest_ipv4,
+        "widest_ipv6": export.widest_ipv6,
         "threshold": _double(export.threshold),
         "threshold_text": f"{export.threshold:g}",
         "tolerance": _double(TOLERANCE),

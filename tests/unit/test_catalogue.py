@@ -76,6 +76,14 @@ def test_credentials_are_the_name_of_a_variable(tmp_path):
     assert load(tmp_path, text).feed("list-one").credentials == Credentials("K", "MY_KEY")
 
 
+def test_the_widest_networks_that_may_leave_are_a_setting(tmp_path):
+    assert load(tmp_path, HEAD + FEED).export.widest_ipv4 == 12
+    export = load(tmp_path, HEAD + FEED + "export: {widest_ipv4: 16, widest_ipv6: 32}\n").export
+    assert (export.widest_ipv4, export.widest_ipv6) == (16, 32)
+    message = refused(tmp_path, HEAD + FEED + "export: {widest_ipv4: 33}\n")
+    assert "export.widest_ipv4: 33 is above the greatest value allowed, 32" in message
+
+
 def test_an_unknown_key_is_named_with_file_line_and_what_was_meant(tmp_path):
     message = refused(tmp_path, HEAD + FEED + "    licens: MIT\n")
     assert f"{tmp_path / 'catalogue.yaml'}, line 12, feeds[0].licens: unknown key 'licens'" in message

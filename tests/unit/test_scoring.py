@@ -25,7 +25,7 @@ from intelsec_assets.tables import INDICATOR_SCORES, INDICATORS, WARNINGLIST_HIT
 
 AS_OF = datetime(2026, 3, 3, tzinfo=UTC)
 V1 = load_model("v1")
-EXPORT = ExportPolicy(threshold=0.6, max_tlp="green", types=("ipv4", "url"))
+EXPORT = ExportPolicy(threshold=0.6, max_tlp="green", types=("ipv4", "url", "cidr"))
 TRUST = {f"feed-{grade.lower()}": (grade, weight) for grade, weight in TRUST_WEIGHTS.items()}
 
 
@@ -133,6 +133,46 @@ def test_tlp_is_ordered_from_clear_to_red() -> None:
     ]
 
 
+@pytest.mark.parametrize("tlp", ["purple", None])
+def test_a_tlp_that_nobody_knows_is_held(tlp: str | None) -> None:
+    assert _decision(tlp=tlp) == ("hold", f"TLP {tlp or 'unknown'} is above green")
+    assert _vectorised({"tlp": tlp}) == _decision(tlp=tlp, score=_score().score)
+
+
+def test_a_score_on_the_threshold_is_exported_in_both_forms() -> None:
+    assert _score(last_seen=AS_OF - timedelta(days=14)).score == pytest.approx(0.55)
+    lowest = _score(last_seen=AS_OF - timedelta(days=14)).score + scoring.TOLERANCE
+    assert lowest - scoring.TOLERANCE == 0.55, "to the bit, where < and <= differ"
+    for threshold in (0.55, lowest):
+        export = dataclasses.replace(EXPORT, threshold=threshold)
+        row = {"last_seen": AS_OF - timedelta(days=14)}
+        scalar = decide(V1, export, score=_score(**row).score, indicator_type="ipv4", tlp="clear", hit=None)
+        assert scalar.decision == "export"
+        assert _vectorised(row, export) == dataclasses.astuple(scalar)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("8.0.0.0/6", "network /6 is wider than /12"),
+        ("192.0.0.0/11", "network /11 is wider than /12"),
+        ("0.0.0.0/0", "network /0 is wider than /12"),
+        ("2a00::/19", "network /19 is wider than /20"),
+    ],
+)
+def test_a_network_wider_than_the_policy_allows_is_held(value: str, reason: str) -> None:
+    assert _decision(indicator_type="cidr", value=value) == ("hold", reason)
+
+
+@pytest.mark.parametrize("value", ["192.0.0.0/12", "192.0.2.0/24", "2a00::/20"])
+def test_a_network_up_to_the_widest_allowed_is_exported(value: str) -> None:
+    assert _decision(indicator_type="cidr", value=value)[0] == "export"
+
+
+def test_a_network_whose_width_is_not_told_is_held() -> None:
+    assert _decision(indicator_type="cidr")[0] == "hold"
+
+
 def test_what_is_ours_is_suppressed_whatever_its_score() -> None:
     assert _decision(score=1.0, hit=Hit("protect", "protected", "example.com")) == (
         "suppress",
@@ -145,6 +185,16 @@ def test_what_a_list_blocks_is_suppressed_even_if_it_would_be_held() -> None:
         "suppress",
         "blocked by entry 10.0.0.0/8 of list rfc1918",
     )
+
+
+def _vectorised(row: dict[str, Any], export: ExportPolicy = EXPORT) -> tuple[str, str]:
+    """Decision and reason that SQL gives the address of `_score`, with these columns changed."""
+    plain = {"indicator_type": "ipv4", "last_seen": AS_OF, "sources": ["feed-b"], "independent_sources": 1}
+    with session(threads=1) as con:
+        live = {**plain, "tlp": "clear", "hits": [], "sandbox": None, "outcomes": None, **row}
+        scored = scoring.score(con, _inputs(con, [live])[0], None, V1, TRUST, export, AS_OF)
+        ((decision, reason),) = scored.select("decision, reason").fetchall()
+    return decision, reason
 
 
 _HITS = st.lists(
@@ -162,12 +212,17 @@ _LIVE = st.fixed_dictionaries(
         "last_seen": st.datetimes(datetime(2020, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis adds the zone
         "sources": st.lists(st.sampled_from([*TRUST, "gone"]), unique=True, max_size=4),
         "independent_sources": st.integers(0, 6),
-        "tlp": st.sampled_from(TLP_LEVELS),
+        "tlp": st.sampled_from([*TLP_LEVELS, "purple"]),
+        "network": st.sampled_from([".0.0.0/12", ".0.0.0/11", ".0.0.0/0", "::/20", "::/19", "::/128", ""]),
         "hits": _HITS,
         "sandbox": st.none() | st.sampled_from(VERDICTS),
         "outcomes": st.none() | st.integers(0, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     }
 )
+
+
+def _value(number: int, one: dict[str, Any]) -> str:
+    return f"{number:03}{one['network'] if one['indicator_type'] == 'cidr' else ''}"
 
 
 def _inputs(con: duckdb.DuckDBPyConnection, live: Sequence[dict[str, Any]]) -> tuple[duckdb.DuckDBPyRelation, ...]:
@@ -181,7 +236,7 @@ def _inputs(con: duckdb.DuckDBPyConnection, live: Sequence[dict[str, Any]]) -> t
         columns = ("indicator_type", "last_seen", "sources", "independent_sources", "tlp")
         con.execute(
             f"insert into live (indicator_id, value, {', '.join(columns)}) values (?, ?, ?, ?, ?, ?, ?)",
-            [key, f"{number:03}", *(one[column] for column in columns)],
+            [key, _value(number, one), *(one[column] for column in columns)],
         )
         for hit in one["hits"]:
             con.execute("insert into hits values (?, ?, ?, ?)", [key, *hit])
@@ -226,7 +281,13 @@ def test_the_vectorised_score_equals_the_scalar_one_on_every_row(live: list[dict
         assert math.isclose(math.fsum(row["contributions"].values()), row["score"], abs_tol=1e-12)
         assert 0.0 <= row["score"] <= 1.0
         decided = decide(
-            V1, EXPORT, score=expected.score, indicator_type=one["indicator_type"], tlp=one["tlp"], hit=hit
+            V1,
+            EXPORT,
+            score=expected.score,
+            indicator_type=one["indicator_type"],
+            tlp=one["tlp"],
+            hit=hit,
+            value=row["value"],
         )
         assert (row["decision"], row["reason"]) == (decided.decision, decided.reason)
         assert (row["warninglist"], row["sandbox"], row["model_version"]) == (

@@ -39,6 +39,9 @@ summed as (
         greatest(0.0::double, least(1.0::double, total)) as score,
         coalesce(list_position({tlp_levels}, tlp) > {max_tlp_rank}, true) as is_too_confidential,
         not {is_exported_type} as is_other_type,
+        case when indicator_type = 'cidr' then split_part(value, '/', 2) end as prefix_length,
+        case when indicator_type = 'cidr' then if(contains(value, ':'), {widest_ipv6}, {widest_ipv4}) end as widest,
+        case when indicator_type = 'cidr' then coalesce(try_cast(prefix_length as integer) < widest, true) else false end as is_wide,
         score < {threshold} - {tolerance} as is_low
     from points
 )
@@ -57,17 +60,18 @@ select
     score,
     case
         when warninglist = 'protect' or warninglist = 'block' then 'suppress'
-        when is_other_type or is_too_confidential or is_low then 'hold'
+        when is_other_type or is_too_confidential or is_wide or is_low then 'hold'
         else 'export'
     end as decision,
     case
         when warninglist = 'protect' then 'protected: entry ' || entry || ' of list ' || list
         when warninglist = 'block' then 'blocked by entry ' || entry || ' of list ' || list
-        when is_other_type or is_too_confidential or is_low
+        when is_other_type or is_too_confidential or is_wide or is_low
             then concat_ws(
                 '; ',
                 case when is_other_type then 'type ' || indicator_type || ' is not exported' end,
-                case when is_too_confidential then 'TLP ' || tlp || ' is above ' || {max_tlp} end,
+                case when is_too_confidential then 'TLP ' || coalesce(tlp, 'unknown') || ' is above ' || {max_tlp} end,
+                case when is_wide then 'network /' || prefix_length || ' is wider than /' || widest end,
                 case
                     when is_low
                         then 'score ' || {score_text} || ' is below {threshold_text}'

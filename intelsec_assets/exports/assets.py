@@ -15,12 +15,13 @@ from intelsec_assets.exports import plan
 from intelsec_assets.exports.delta import Delta, difference
 from intelsec_assets.exports.errors import PushRefused, PushUnavailable
 from intelsec_assets.exports.files import write_export
-from intelsec_assets.exports.gate import RequiredCheck, refusals
+from intelsec_assets.exports.gate import RequiredCheck, protected_refusals, refusals
 from intelsec_assets.exports.invariants import PLAN_INVARIANTS
 from intelsec_assets.exports.misp_client import MispClient, MispServer
 from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
 from intelsec_assets.feeds.invariants import OBSERVATION_INVARIANTS, STATUS_INVARIANTS
 from intelsec_assets.indicators.invariants import INDICATOR_INVARIANTS, SCORE_INVARIANTS
+from intelsec_assets.indicators.protected import Guard
 from intelsec_assets.invariants import AS_WRITTEN
 from intelsec_assets.records import SUCCEEDED, UNAVAILABLE, ExportRun
 from intelsec_assets.resources.lake import Lake
@@ -31,6 +32,8 @@ from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS
 
 FILES, MISP = "files", "misp"
+# reasons of a refusal: read in its message, kept in the event log
+_TOLD, _KEPT = 20, 1000
 GUARDED = (*OBSERVATION_INVARIANTS, *STATUS_INVARIANTS, *INDICATOR_INVARIANTS, *SCORE_INVARIANTS, *PLAN_INVARIANTS)
 
 
@@ -97,7 +100,7 @@ def export_plan(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.M
 def export_files(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     day = partition_day(context)
     with workspace.store() as store:
-        rows = _released_plan(workspace.lake(), store, day)
+        rows = _released_plan(workspace.lake(), store, day, Guard(workspace.catalogue().protected))
         progress.report("export_files", str(day))
         written = write_export(rows, day, workspace.exports)
         delta = _account(store, FILES, rows, day, context.run.run_id)
@@ -120,20 +123,31 @@ def export_files(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
     )
 
 
-def _released_plan(lake: Lake, store: Store, day: date) -> pa.Table:
-    """The plan of the day if every blocking check before it passed on the files as they are now, else Failure."""
+def _released_plan(lake: Lake, store: Store, day: date, guard: Guard) -> pa.Table:
+    """The plan of the day if every blocking check before it passed on the files as they are now, else Failure.
+
+    The guard is asked last and by itself, for each active row: checks look at the tables the decision came from.
+    """
     required = required_checks(day)
     assets = {check.asset for check in required}
     versions = {asset: lake.read(asset, day).sha256 for asset in assets}
     reasons = refusals(required, store.latest_checks(day, assets), versions)
     if reasons:
-        raise dg.Failure(
-            description=f"export of {day} refused: " + "; ".join(reasons),
-            metadata={"reasons": dg.MetadataValue.json(reasons)},
-            allow_retries=False,  # a check that failed fails again until someone mends its cause
-        )
+        raise _refused(day, reasons)
     with engine.session() as con:
-        return lake.relation(con, lake.read(EXPORT_PLAN.name, day)).to_arrow_table()
+        rows = lake.relation(con, lake.read(EXPORT_PLAN.name, day)).to_arrow_table()
+    if ours := protected_refusals(rows, guard):
+        raise _refused(day, ours)
+    return rows
+
+
+def _refused(day: date, reasons: list[str]) -> dg.Failure:
+    more = f"; and {len(reasons) - _TOLD:,} more" if len(reasons) > _TOLD else ""
+    return dg.Failure(
+        description=f"export of {day} refused: " + "; ".join(reasons[:_TOLD]) + more,
+        metadata={"reasons": dg.MetadataValue.json(reasons[:_KEPT])},
+        allow_retries=False,  # what failed fails again until someone mends its cause
+    )
 
 
 def _account(store: Store, target: str, rows: pa.Table, day: date, run_id: str) -> Delta:
@@ -171,7 +185,7 @@ def _counts(delta: Delta) -> dict[str, int]:
 def misp_export(context: dg.AssetExecutionContext, workspace: Workspace, misp: Misp) -> dg.MaterializeResult[Any]:
     day = partition_day(context)
     with workspace.store() as store:
-        rows = _released_plan(workspace.lake(), store, day)
+        rows = _released_plan(workspace.lake(), store, day, Guard(workspace.catalogue().protected))
         if misp.url is None:
             open_rows = difference(rows, store.confirmed(MISP), day, system_clock())
             detail = f"no server configured (INTELSEC_MISP_URL); {len(open_rows.entries):,} indicators wait in the plan"

@@ -1,6 +1,6 @@
 """The gate before every export: the reasons why a day must not leave the house.
 
-Who asks the store for the latest check results is the asset; here is only the judgement.
+Who asks the store for the latest check results and reads the plan is the asset; here is only the judgement.
 """
 
 from __future__ import annotations
@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from intelsec_assets.indicators.protected import Guard
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,24 @@ def refusals(
     results = {(r.asset, r.check, r.day): r for r in latest}
     reasons = (_reason(need, results.get((need.asset, need.check, need.day)), current_versions) for need in required)
     return [reason for reason in reasons if reason is not None]
+
+
+def protected_refusals(plan: pa.Table, guard: Guard) -> list[str]:
+    """Why the plan (indicator_type, value, state) must not be told: a sentence for each active row that touches ours.
+
+    The guard reads the values themselves. It shares nothing with the tables that the decision came from, so that what
+    they lost is stopped here all the same. An empty list = nothing of ours is in it.
+    """
+    active = plan.filter(pc.equal(plan["state"], "active")).select(["indicator_type", "value"])
+    reasons = []
+    for kind, value in zip(*(column.to_pylist() for column in active.columns), strict=True):
+        entry = guard.is_protected(kind, value)
+        if entry is not None:
+            reasons.append(
+                f"{kind} {value} is ours (protected entry {entry}) and yet to be exported: "
+                "run the day again, so that hits and decision are made anew; if it stays, report a defect"
+            )
+    return reasons
 
 
 def _reason(need: RequiredCheck, result: Result | None, current_versions: Mapping[str, str]) -> str | None:

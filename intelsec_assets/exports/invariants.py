@@ -13,6 +13,7 @@ SMALL = 100
 
 
 def _none_protected(day: Day) -> Verdict:
+    """By the hits of the day; `gate.protected_refusals` asks for our own values again without them, at each target."""
     day.tables["export_plan"].create_view("guarded_plan", replace=True)
     day.tables["warninglist_hits"].create_view("guarded_hits", replace=True)
     return none_of(

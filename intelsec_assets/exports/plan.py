@@ -48,6 +48,10 @@ def build(
     - withdraw: not to be exported any more. gone: a tombstone of an earlier day; it leaves the plan
       `policy.tombstone_days` after the withdrawal.
 
+    An indicator's TLP is the strictest that any of its feeds gave it, whatever the feed's grade (`state.amend`): a feed
+    that marks `red` what others publish as `clear` withdraws it. That is chosen, confidentiality before completeness;
+    against a feed that abuses it the catalogue has `enabled: false`.
+
     An indicator never leaves the event (`<campaign or theme>/<YYYY-MM>`) of its first export.
     Raises PlanError for a grade that is none.
     """

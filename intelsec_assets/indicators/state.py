@@ -75,6 +75,9 @@ def amend(
     - A row's sightings are the first and last sighting it claims; a row that claims none was seen all day. first_seen
       and last_seen are their least and greatest, never after the day's end: a list that still names a host which it
       says died in 2018 does not make it fresh.
+    - `tlp` is the strictest marking that any feed ever claimed for it, since nobody can tell here in whose confidence a
+      shared value was given; a row's own marking is never milder than its feed's. To have told too little can be
+      mended, to have told too much cannot.
     - `sources` are the feeds that listed it within `corroboration_days` of the day it was last touched.
     - Not listed for more than `retire_after_days`, an indicator leaves; one that comes back starts anew.
 

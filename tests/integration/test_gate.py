@@ -5,6 +5,7 @@ The judgement itself is tested with `exports.gate`.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -142,8 +143,6 @@ def test_a_tampered_day_before_stops_the_next_day_by_name(built: Workspace, tmp_
 
 
 def test_tables_whose_checks_never_ran_are_not_exported(built: Workspace, tmp_path: Path) -> None:
-    import shutil
-
     workspace = Workspace(built.data, tmp_path / "home")
     shutil.copytree(built.home / "lake", workspace.home / "lake")  # the tables without the record of their checks
     said = export(workspace)
@@ -151,6 +150,18 @@ def test_tables_whose_checks_never_ran_are_not_exported(built: Workspace, tmp_pa
     assert f"check nothing_protected_is_exported of export_plan for {DAY} has not run" in said
     assert not (workspace.home / "exports" / str(DAY)).exists()
     assert workspace.ledger() == {}
+
+
+def test_what_is_ours_is_refused_though_neither_hits_nor_checks_know_of_it(built: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(built.data, tmp_path / "data")
+    data_root(tmp_path / "data", [{"name": "alpha"}], protected={"domains": ["alpha-7.example"], "networks": []})
+    copied = built.copy(tmp_path / "home")
+    workspace = Workspace(tmp_path / "data", copied.home, copied.more)
+    told = workspace.content("exports")
+    said = export(workspace)
+    assert f"export of {DAY} refused: domain alpha-7.example is ours (protected entry alpha-7.example)" in said
+    assert workspace.content("exports") == told
+    assert "domain alpha-7.example is ours" in export(workspace, asset="misp_export")
 
 
 def test_a_file_rebuilt_without_its_checks_is_not_exported(built: Workspace, tmp_path: Path) -> None:

@@ -198,6 +198,12 @@ def test_the_silence_of_a_held_feed_withdraws_nothing(con: duckdb.DuckDBPyConnec
     assert "good is unreadable (0 rows, 100 expected)" in second["reason"]
 
 
+def test_the_silence_of_a_held_feed_that_joined_only_today_withdraws_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    rows = [seen("a.example", decision="hold", sources=["fair"])]
+    _, second = after(con, [seen("a.example", sources=["good"])], rows=rows, held={"fair": "stale"})
+    assert (second["action"], second["state"]) == ("hold", "active")
+
+
 def test_another_feeds_trouble_holds_nothing(con: duckdb.DuckDBPyConnection) -> None:
     _, second = after(con, [seen("a.example")], rows=[], held={"fair": "stale"})
     assert second["action"] == "withdraw"
@@ -212,6 +218,13 @@ def test_what_is_suppressed_leaves_at_once_whatever_feed_is_held(con: duckdb.Duc
 
 def test_what_became_stricter_than_allowed_leaves_at_once_whatever_feed_is_held(con: duckdb.DuckDBPyConnection) -> None:
     rows = [seen("a.example", decision="hold", tlp="amber")]
+    _, second = after(con, [seen("a.example")], rows=rows, held={"good": "stale"})
+    assert second["action"] == "withdraw"
+
+
+@pytest.mark.parametrize("tlp", ["purple", None])
+def test_what_got_a_marking_nobody_knows_leaves_at_once(con: duckdb.DuckDBPyConnection, tlp: str | None) -> None:
+    rows = [seen("a.example", decision="hold", tlp=tlp)]
     _, second = after(con, [seen("a.example")], rows=rows, held={"good": "stale"})
     assert second["action"] == "withdraw"
 

@@ -102,7 +102,8 @@ decided as (
         case
             when state = 'withdrawn' then 'gone'
             when decision = 'suppress' then 'withdraw'
-            when now_rank.rank > max_rank.rank then 'withdraw'
+            -- a marking nobody knows is treated as the strictest; no decision = it left the state and has none today
+            when decision is not null and coalesce(now_rank.rank, 4) > max_rank.rank then 'withdraw'
             when held_text is not null then 'hold'
             else 'withdraw'
         end as new_action

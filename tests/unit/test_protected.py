@@ -174,8 +174,11 @@ def test_no_address_of_a_protected_network_and_no_network_around_one_escapes(con
 some_names = st.lists(st.sampled_from(["a", "corp", "other", "sub", "deep", "example"]), min_size=1, max_size=5).map(
     ".".join
 )
-some_addresses = st.builds("192.0.2.{}".format, st.integers(100, 160)) | st.builds(
-    "2001:db8:{:x}::{:x}".format, st.integers(0xFE, 0x102), st.integers(0, 3)
+some_addresses = st.one_of(
+    st.builds("192.0.2.{}".format, st.integers(100, 160)),
+    st.builds("2001:db8:{:x}::{:x}".format, st.integers(0xFE, 0x102), st.integers(0, 3)),
+    st.builds("2002:c000:{:x}::{:x}".format, st.integers(0x27E, 0x282), st.integers(0, 3)),
+    st.builds("64:ff9b::c000:{:x}".format, st.integers(0x27E, 0x282)),
 )
 
 

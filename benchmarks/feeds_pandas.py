@@ -281,8 +281,8 @@ def score(merged: pd.DataFrame, recorded: Recordings, as_of: pd.Timestamp, *, on
         return scores
     scores = scores.assign(**points)
     decided = [
-        scoring.decide(model, export, score=value, indicator_type=kind, tlp="clear", hit=None)
-        for value, kind in zip(scores["score"], scores["indicator_type"], strict=True)
+        scoring.decide(model, export, score=points, indicator_type=kind, tlp="clear", hit=None, value=text)
+        for points, kind, text in zip(scores["score"], scores["indicator_type"], scores["value"], strict=True)
     ]
     scores["decision"] = [decision.decision for decision in decided]
     scores["reason"] = [decision.reason for decision in decided]

@@ -71,6 +71,19 @@ class Workspace:
             check=False,
         )
 
+    def here(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+        """Exit code of `intelsec …` run in this process, which saves its imports; capsys has what it printed."""
+        from intelsec_assets import cli
+
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["intelsec", *arguments])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
     def start(self, *arguments: str, program: Sequence[str] | None = None) -> subprocess.Popen[str]:
         """`intelsec …` (or another program) in a process of its own, just begun."""
         return subprocess.Popen(

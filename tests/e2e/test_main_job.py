@@ -9,13 +9,11 @@ import csv
 import gzip
 import json
 import re
-import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from intelsec_assets import cli
 from intelsec_assets.settings import SAMPLE_DATA
 from intelsec_jobs.runner import DayOutside
 from tests.workspaces import Workspace, on_the_sample, once
@@ -112,7 +110,7 @@ def test_the_summary_says_where_the_files_are_and_they_are_there(built: tuple[Wo
 
 
 def test_a_second_run_says_that_nothing_changed_and_writes_nothing(
-    built: tuple[Workspace, str], tmp_path: Path
+    built: tuple[Workspace, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace, first = built[0].copy(tmp_path / "home"), built[1]
 
@@ -123,32 +121,20 @@ def test_a_second_run_says_that_nothing_changed_and_writes_nothing(
 
     before, ledger = written(), workspace.ledger()
     assert len(before) > 100
-    again = workspace.command("run", *SPAN)
-    assert again.returncode == 0, again.stderr
-    assert "nothing changed, nothing written" in again.stdout
-    assert "files       0 added, 0 updated, 0 withdrawn" in again.stdout
-    assert feed_figures(again.stdout) == feed_figures(first)
+    assert workspace.here(monkeypatch, "run", *SPAN) == 0
+    again = capsys.readouterr().out
+    assert "nothing changed, nothing written" in again
+    assert "files       0 added, 0 updated, 0 withdrawn" in again
+    assert feed_figures(again) == feed_figures(first)
     assert written() == before
     assert workspace.ledger() == ledger
-
-
-def intelsec(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Exit code of the command, run in this process to save its imports."""
-    for name, value in workspace.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["intelsec", *arguments])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_json_is_one_document_with_the_same_figures(
     built: tuple[Workspace, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = built[0].copy(tmp_path / "home")
-    assert intelsec(workspace, monkeypatch, "run", "--day", str(LAST), "--json") == 0
+    assert workspace.here(monkeypatch, "run", "--day", str(LAST), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert {feed["feed"]: feed["rows_in"] for feed in told["feeds"]} == rows_published(LAST)
     assert (told["day"], told["changed"], told["errors"], told["checks"]["failed"]) == (str(LAST), 0, [], [])
@@ -175,7 +161,7 @@ def test_wrong_use_ends_with_code_2_and_says_what_is_right(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert intelsec(on_the_sample(tmp_path / "home"), monkeypatch, "run", *arguments) == 2
+    assert on_the_sample(tmp_path / "home").here(monkeypatch, "run", *arguments) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
 
@@ -184,7 +170,7 @@ def test_a_missing_day_before_is_an_error_that_names_it(
     built: tuple[Workspace, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = built[0].copy(tmp_path / "home")
-    assert intelsec(workspace, monkeypatch, "run", "--day", "2026-03-06") == 1
+    assert workspace.here(monkeypatch, "run", "--day", "2026-03-06") == 1
     told = capsys.readouterr().err
     assert "indicators of 2026-03-06 builds on indicators of 2026-03-05, which is not there" in told
     assert "intelsec backfill --from 2026-03-03 --to 2026-03-06" in told

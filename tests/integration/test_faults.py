@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from intelsec_assets import cli
 from intelsec_assets.resources.store import Store
 from tests.doubles.misp_server import KEY, MispDouble, misp_double
 from tests.workspaces import FIRST_DAY, Workspace, data_root, days, hosts, once, publish
@@ -73,12 +72,8 @@ def killed_when(workspace: Workspace, reached: Callable[[], bool]) -> None:
 
 
 def status(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    for name, value in workspace.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "argv", ["intelsec", "status"])
     capsys.readouterr()
-    with pytest.raises(SystemExit):
-        cli.main()
+    workspace.here(monkeypatch, "status")
     return capsys.readouterr().out
 
 

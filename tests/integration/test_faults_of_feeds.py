@@ -150,8 +150,10 @@ def withdrawn_id(workspace: Workspace) -> str:
     return str(found)
 
 
-def test_the_summary_names_every_feed_that_is_held(workspace: Workspace, tmp_path: Path) -> None:
-    done = workspace.copy(tmp_path / "home").command("status")
-    assert done.returncode == 1
-    for name, status in (("unreadable", "unreadable"), ("empty", "empty"), ("shrunk", "shrunk"), ("stale", "stale")):
-        assert f"feed {name} is {status}" in done.stdout
+def test_status_names_every_feed_that_is_held(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workspace.copy(tmp_path / "home").here(monkeypatch, "status") == 1
+    said = capsys.readouterr().out
+    for name in ("unreadable", "empty", "shrunk", "stale"):
+        assert f"feed {name} is {name}" in said

@@ -130,14 +130,16 @@ def test_the_command_builds_a_tampered_day_again_and_says_that_it_wrote(built: W
     assert workspace.content("lake", "exports") == built.content("lake", "exports")
 
 
-def test_a_tampered_day_before_stops_the_next_day_by_name(built: Workspace, tmp_path: Path) -> None:
+def test_a_tampered_day_before_stops_the_next_day_by_name(
+    built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace = built.copy(tmp_path / "home")
     tampered = workspace.lake.path("indicators", DAY)
     tampered.write_bytes(tampered.read_bytes() + b" ")
-    done = workspace.command("run", "--day", str(NEXT))
-    assert done.returncode == 1
-    assert f"{tampered} is not the file that was written" in done.stderr
-    assert f"intelsec run --day {DAY}" in done.stderr
+    assert workspace.here(monkeypatch, "run", "--day", str(NEXT)) == 1
+    said = capsys.readouterr().err
+    assert f"{tampered} is not the file that was written" in said
+    assert f"intelsec run --day {DAY}" in said
     assert not workspace.lake.path("export_plan", NEXT).exists()
     assert not (workspace.home / "exports" / str(NEXT)).exists()
 

@@ -11,7 +11,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,19 @@ def arguments(description: str | None) -> argparse.Namespace:
 
 
 def answer(**figures: Any) -> None:
-    """Print the figures as the last line, with this program's CPU seconds and peak resident memory."""
-    print(json.dumps({**figures, "cpu_seconds": time.process_time(), "peak_gb": peak_gigabytes()}))
+    """Print the figures as the last line."""
+    print(json.dumps(figures))
+
+
+@contextmanager
+def watched() -> Iterator[dict[str, float]]:
+    """Wall and CPU seconds of the block, and this program's peak resident memory by its end."""
+    figures: dict[str, float] = {}
+    started, cpu = time.perf_counter(), time.process_time()
+    yield figures
+    figures["seconds"] = time.perf_counter() - started
+    figures["cpu_seconds"] = time.process_time() - cpu
+    figures["peak_gb"] = peak_gigabytes()
 
 
 def peak_gigabytes() -> float:

@@ -12,14 +12,13 @@ import base64
 import csv
 import io
 import logging
-import time
 from typing import Any
 
 from intelmq.bots.experts.deduplicator.expert import DeduplicatorExpertBot
 from intelmq.bots.parsers.generic.parser_csv import GenericCsvParserBot
 from intelmq.lib.bot import BotLibSettings
 
-from benchmarks.children import answer, arguments
+from benchmarks.children import answer, arguments, watched
 from benchmarks.feeds_intelsec import rows_of
 from benchmarks.recorded_feeds import data_root, recordings
 
@@ -81,11 +80,10 @@ def main() -> None:
     parsers = {True: parser("source.url"), False: parser(ADDRESS_OR_NAME)}
     settings = {"filter_keys": "raw,time.observation,time.source,feed.name", "filter_type": "blacklist"}
     deduplicator = Deduplicator("deduplicator", settings=BotLibSettings | settings)
-    started = time.perf_counter()
-    events = [event for given, is_url in reports for event in parsers[is_url].process_message(given)["output"]]
-    kept = deduplicator.process_message(*events)["output"]
-    seconds = time.perf_counter() - started
-    answer(rows=len(rows), parsed=len(events), kept=len(kept), seconds=seconds, rows_per_second=len(rows) / seconds)
+    with watched() as cost:
+        events = [event for given, is_url in reports for event in parsers[is_url].process_message(given)["output"]]
+        kept = deduplicator.process_message(*events)["output"]
+    answer(rows=len(rows), parsed=len(events), kept=len(kept), **cost, rows_per_second=len(rows) / cost["seconds"])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.children import answer, arguments
+from benchmarks.children import answer, arguments, watched
 from benchmarks.recorded_feeds import Recordings, Source, data_root, recordings
 from intelsec_assets.feeds.formats.misp_vocabulary import ATTRIBUTE_TYPES, COMPOSITE_TYPES
 from intelsec_assets.feeds.local import expand
@@ -299,12 +298,11 @@ def main() -> None:
     """Measure once, and write the tables to files if asked to."""
     wanted = arguments(__doc__)
     recorded = recordings(data_root(), quick=wanted.quick)
-    started = time.perf_counter()
-    made = tables(recorded, only_scores=wanted.only_scores)
-    seconds = time.perf_counter() - started
+    with watched() as cost:
+        made = tables(recorded, only_scores=wanted.only_scores)
     if wanted.tables:
         write_tables(made, wanted.tables, only_scores=wanted.only_scores)
-    answer(rows=made.rows, indicators=len(made.scores), seconds=seconds, rows_per_second=made.rows / seconds)
+    answer(rows=made.rows, indicators=len(made.scores), **cost, rows_per_second=made.rows / cost["seconds"])
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def feeds(*, quick: bool) -> Measured:
             at_least("times IntelMQ", times["IntelMQ 3.5, library mode"], TIMES_INTELMQ, ".1f"),
         ],
         [
-            f"intelsec's time: {stages}. Best of {1 if quick else ROUNDS} turns; CPU seconds count imports too.",
+            f"intelsec's time: {stages}. Best of {1 if quick else ROUNDS} turns.",
             _PANDAS,
             *([] if times["pandas, scores only"] >= TIMES_PANDAS else [_SCORES_ONLY]),
             _INTELMQ,

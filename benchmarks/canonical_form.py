@@ -116,7 +116,7 @@ def _loop(way: Callable[[str], Any], values: Sequence[str]) -> tuple[float, int]
     for value in values:
         try:
             way(value)
-        except Exception:  # noqa: BLE001  # each package has its own
+        except Exception:  # noqa: BLE001 - each peer raises errors of its own
             refused += 1
     seconds = time.perf_counter() - start
     return seconds, sum(canonical(value).error is not None for value in values) if way is canonical else refused

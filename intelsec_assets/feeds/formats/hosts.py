@@ -29,7 +29,7 @@ LOCAL_NAMES = (
     "ip6-allnodes",
     "ip6-allrouters",
     "ip6-allhosts",
-    "0.0.0.0",  # noqa: S104
+    "0.0.0.0",  # noqa: S104 - a name in the file, nothing is bound to it
 )
 
 

@@ -251,6 +251,85 @@ EXPORT_PLAN = Table(
     ("indicator_type", "value"),
 )
 
+FEED_TERMS = Table(
+    "feed_terms",
+    "one enabled feed of the catalogue as the day was built with it",
+    (
+        Column("day", "DATE", "partition day, UTC"),
+        Column("feed", "VARCHAR", "feed of the catalogue"),
+        Column("title", "VARCHAR", "its name for people"),
+        Column("publisher", "VARCHAR", "who publishes it"),
+        Column("licence", "VARCHAR", "terms of use, SPDX where there is one"),
+        Column("url", "VARCHAR", "where it is published", nullable=True),
+        Column("format", "VARCHAR", "wire format"),
+        Column("mode", "VARCHAR", "snapshot = the whole list every day; incremental = the day's new rows only"),
+        Column("trust", "VARCHAR", "Admiralty grade of the source, A to F"),
+        Column("trust_weight", "DOUBLE", "the grade as the score takes it, ratio 0 to 1"),
+        Column("tlp", "VARCHAR", "marking of the feed"),
+        Column("types", _LIST, "indicator types it may hold, sorted"),
+        Column("min_rows", "BIGINT", "contract: fewest rows of a healthy day"),
+        Column("max_rows", "BIGINT", "contract: most rows of a healthy day; NULL = no limit", nullable=True),
+        Column("max_shrink", "DOUBLE", "contract: largest loss of rows against the last healthy day, ratio 0 to 1"),
+        Column(
+            "max_unchanged_days",
+            "INTEGER",
+            "contract: days with the very same bytes; NULL = no limit",
+            nullable=True,
+        ),
+        Column("max_rejected", "DOUBLE", "contract: largest share of rejected rows, ratio 0 to 1"),
+    ),
+    ("feed",),
+)
+
+WARNINGLIST_TERMS = Table(
+    "warninglist_terms",
+    "one list that indicators of the day were matched against",
+    (
+        Column("day", "DATE", "partition day, UTC"),
+        Column("list", "VARCHAR", "name of the list; `protected` = our own domains, addresses and networks"),
+        Column("policy", "VARCHAR", "protect, block, penalise or annotate"),
+        Column("reason", "VARCHAR", "why that policy"),
+        Column("kind", "VARCHAR", "how an indicator is matched: networks, names, substrings, patterns or mixed"),
+        Column("entries", "BIGINT", "entries of the list"),
+    ),
+    ("list",),
+)
+
+EXPORT_WRITES = Table(
+    "export_writes",
+    "one write about one indicator that a target confirmed for the plan of the day",
+    (
+        Column("day", "DATE", "day whose plan was told, UTC"),
+        Column("seq", "BIGINT", "order of the writes in the ledger"),
+        Column("target", "VARCHAR", "files or misp"),
+        Column("indicator_id", "UUID", "the indicator"),
+        Column("action", "VARCHAR", "add, update or withdraw"),
+        Column("event", "VARCHAR", "collection it was written to"),
+        Column("content_hash", "VARCHAR", "hash of everything the target was told about it"),
+        Column("confirmed_at", _TSTZ, "when the target confirmed it"),
+    ),
+    ("target", "seq"),
+)
+
+EXPORT_ATTEMPTS = Table(
+    "export_attempts",
+    "one attempt to bring a target up to the plan of the day",
+    (
+        Column("day", "DATE", "day whose plan was to be told, UTC"),
+        Column("seq", "BIGINT", "order of the attempts"),
+        Column("target", "VARCHAR", "files or misp"),
+        Column("status", "VARCHAR", "succeeded, open, unavailable, refused or failed"),
+        Column("added", "BIGINT", "indicators the target newly holds"),
+        Column("updated", "BIGINT", "indicators told again with other content"),
+        Column("withdrawn", "BIGINT", "indicators the target gave up"),
+        Column("unchanged", "BIGINT", "indicators it held already with this content"),
+        Column("refused", "BIGINT", "indicators the target would not take"),
+        Column("detail", "VARCHAR", "what happened, in words"),
+        Column("attempted_at", _TSTZ, "when"),
+    ),
+    ("seq",),
+)
+
 DAILY_SUMMARY = Table(
     "daily_summary",
     "one figure of the day",
@@ -276,6 +355,10 @@ TABLES: dict[str, Table] = {
         WARNINGLIST_HITS,
         INDICATOR_SCORES,
         EXPORT_PLAN,
+        FEED_TERMS,
+        WARNINGLIST_TERMS,
+        EXPORT_WRITES,
+        EXPORT_ATTEMPTS,
         DAILY_SUMMARY,
     )
 }

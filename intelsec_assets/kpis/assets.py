@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from intelsec_assets import policies
-from intelsec_assets.kpis import summary, warehouse
+from intelsec_assets.kpis import summary
+from intelsec_assets.kpis.warehouse import publish
 from intelsec_assets.resources.lake import Lake, LakeFile
 from intelsec_assets.resources.partition import build, listing, materialized, partition_day
 from intelsec_assets.resources.workspace import Workspace
@@ -81,7 +82,7 @@ def warehouse_snapshot(context: dg.AssetExecutionContext, workspace: Workspace) 
     files = {table: [lake.read(table.name, day)] for table in STATE_TABLES}
     files |= {table: _window(lake, table.name, day) for table in DAY_TABLES}
     target = Path(workspace.home) / "warehouse" / "intelsec.duckdb"
-    size = warehouse.publish(target, {table: [file.path for file in found] for table, found in files.items()})
+    size = publish.publish(target, {table: [file.path for file in found] for table, found in files.items()})
     rows = sum(file.rows for found in files.values() for file in found)
     hashes = "".join(file.sha256 for found in files.values() for file in found)
     versions = hashlib.sha256(hashes.encode()).hexdigest()

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from intelsec_assets import engine
-from intelsec_assets.kpis.warehouse import publish
+from intelsec_assets.kpis.warehouse.publish import publish
 from intelsec_assets.tables import Column, Table
 
 NUMBERS = Table("numbers", "one 'number' of a day", (Column("n", "BIGINT", "it's the number"),), ("n",))

@@ -83,6 +83,11 @@ class Lake:
         folder = self.root / asset
         return sorted(parse_day(stamp.name.split(".")[0]) for stamp in folder.glob("*.stamp.json"))
 
+    def stamps(self, asset: str) -> dict[date, str]:
+        """Content hash of every day by its stamp alone; whether a file is still that one, `read` proves."""
+        found = ((day, self._stamp(asset, day)) for day in self.days(asset))
+        return {day: file.sha256 for day, file in found if file is not None}
+
     def origin(self) -> date | None:
         """First day of this lake: the one day that may start without a day before it."""
         marker = self.root / "origin.json"

@@ -37,6 +37,11 @@ def partition_day(context: Any) -> date:
     return parse_day(context.partition_key)
 
 
+def partition_days(context: Any) -> list[date]:
+    """The days of a run that takes several at once, in order."""
+    return sorted(parse_day(key) for key in context.partition_keys)
+
+
 def builds_from_stored(context: Any) -> bool:
     """Whether this run rebuilds a day from the snapshots that were stored of it, whatever its sources say now."""
     return bool(context.run.tags.get(policies.SNAPSHOTS) == policies.STORED)
@@ -157,7 +162,12 @@ def preview(file: LakeFile) -> dg.MetadataValue[Any]:
     with pq.ParquetFile(file.path) as parquet:
         rows = next(parquet.iter_batches(batch_size=PREVIEW_ROWS), None)
         names = parquet.schema_arrow.names
-    records = [dg.TableRecord({n: _cell(v) for n, v in row.items()}) for row in (rows.to_pylist() if rows else [])]
+    return preview_of(names, rows.to_pylist() if rows else [])
+
+
+def preview_of(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
+    """Rows as a table of short cells."""
+    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in names]))
 
 

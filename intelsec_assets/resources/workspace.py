@@ -17,6 +17,7 @@ from intelsec_assets.feeds.catalogue import Catalogue, catalogue_for, load_catal
 from intelsec_assets.feeds.snapshot import RawStore
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import Store
+from intelsec_assets.resources.warehouse import Warehouse
 from intelsec_assets.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -69,6 +70,10 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     def raw_store(self) -> RawStore:
         """The raw feed bytes of this workspace."""
         return RawStore(Path(self.home) / "raw")
+
+    def warehouse(self) -> Warehouse:
+        """The warehouse of this workspace."""
+        return Warehouse.of(Path(self.home), self.lake())
 
     def catalogue(self) -> Catalogue:
         """The catalogue as it stands now. Raises CatalogueError."""

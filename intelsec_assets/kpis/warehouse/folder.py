@@ -35,7 +35,7 @@ class WarehouseFolder:
 
     @property
     def dbt(self) -> Path:
-        """dbt's artefacts and logs of this workspace."""
+        """Artefacts and logs of dbt for this workspace."""
         return self.root / "dbt"
 
     @property

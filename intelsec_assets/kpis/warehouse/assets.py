@@ -1,0 +1,179 @@
+"""Assets of the warehouse: every dbt model with its tests as checks, the published file, the copy on PostgreSQL.
+
+What a model holds is in `dbt_warehouse/`; how it is built and published is in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from intelsec_assets import policies, progress
+from intelsec_assets.kpis.warehouse.build import ModelTestOutcome, Outcome, first_rows
+from intelsec_assets.kpis.warehouse.errors import WarehouseError
+from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.project import MARTS, Model, ModelTest, Project
+from intelsec_assets.kpis.warehouse.sources import table_versions
+from intelsec_assets.records import CheckResult
+from intelsec_assets.resources.lake import LakeError
+from intelsec_assets.resources.partition import PREVIEW_ROWS, partition_days, preview_of
+from intelsec_assets.resources.workspace import Workspace, system_clock
+
+POOL = "warehouse"  # one writer: the private file is dbt's, the published one is replaced
+_GROUPS = {MARTS: "warehouse"}  # of a schema; staging and intermediate have a group each
+
+
+def warehouse_models(project: Project) -> dg.AssetsDefinition:
+    """All models as one step: dbt orders them itself, and one process opens the file."""
+
+    @dg.multi_asset(
+        name="dbt_build",
+        specs=[_spec(model) for model in project.models],
+        check_specs=[_check_spec(test) for test in project.tests],
+        partitions_def=policies.DAILY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=POOL,
+        can_subset=True,
+    )
+    def dbt_build(
+        context: dg.AssetExecutionContext, workspace: Workspace
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        days, warehouse = partition_days(context), workspace.warehouse()
+        selected = {key.to_user_string() for key in context.selected_asset_keys}
+        try:
+            outcome = warehouse.build(
+                days,
+                export_threshold=workspace.catalogue().export.threshold,
+                models=() if selected == {model.name for model in project.models} else sorted(selected),
+                progress=lambda text: progress.report("warehouse", str(days[-1]), text),
+            )
+        except (WarehouseError, LakeError) as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        if outcome is None:
+            progress.report("warehouse", str(days[-1]), "unchanged")
+            yield from (dg.MaterializeResult(asset_key=name, metadata={"changed": False}) for name in sorted(selected))
+            return
+        with workspace.store() as store:
+            store.record_checks([_recorded(test, outcome, context.run.run_id) for test in outcome.tests])
+        yield from (_check_result(test) for test in outcome.tests)
+        yield from _materialized(project, outcome, warehouse.folder)
+        if broken := [model for model in outcome.models if not model.built]:
+            raise dg.Failure(
+                description="; ".join(f"{model.model.name}: {model.message}" for model in broken), allow_retries=False
+            )
+
+    return dbt_build
+
+
+def _spec(model: Model) -> dg.AssetSpec:
+    columns = [
+        dg.TableColumn(
+            column.name,
+            column.type or "unknown",
+            description=column.description,
+            constraints=dg.TableColumnConstraints(unique=[column.name] == list(model.doc.grain)),
+        )
+        for column in model.doc.columns
+    ]
+    lineage = {
+        column: [dg.TableColumnDep(dg.AssetKey(table), origin) for table, origin in origins]
+        for column, origins in model.lineage.items()
+        if origins
+    }
+    return dg.AssetSpec(
+        model.name,
+        deps=[*model.models, *model.lake_tables],
+        group_name=_GROUPS.get(model.schema, f"warehouse_{model.schema}"),
+        kinds={"dbt", "duckdb", "view" if model.materialized == "view" else "table"},
+        owners=[policies.DATA_TEAM],
+        code_version=model.checksum[:12],
+        tags={f"intelsec/{tag}": "" for tag in model.tags},
+        description=model.doc.description,
+        metadata={
+            "dagster/table_name": f"{model.schema}.{model.name}",
+            "dagster/column_schema": dg.TableSchema(columns=columns),
+            "dagster/column_lineage": dg.TableColumnLineage(lineage),
+            "grain": ", ".join(model.doc.grain),
+        },
+    )
+
+
+def _check_spec(test: ModelTest) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        test.name,
+        asset=test.model,
+        blocking=test.blocking,
+        description=f"{test.description} {_what_to_do(test)}".strip(),
+    )
+
+
+def _what_to_do(test: ModelTest) -> str:
+    """Every test of the warehouse leads back to the same place: the rows it shows, and the day they came from."""
+    consequence = "Nothing is published until it holds." if test.blocking else "It is published all the same."
+    return f"{consequence} The rows against it are in the evidence; follow one with: intelsec lineage {test.model} KEY"
+
+
+def _evidence(test: ModelTestOutcome) -> dict[str, Any]:
+    return {
+        "count": test.failures,
+        "threshold": "0",
+        "found": test.found,
+        "sample": [dict(row) for row in test.sample],
+        "what to do": "nothing" if test.passed else _what_to_do(test.test),
+    }
+
+
+def _severity(test: ModelTest) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if test.blocking else dg.AssetCheckSeverity.WARN
+
+
+def _check_result(test: ModelTestOutcome) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=test.test.name,
+        asset_key=test.test.model,
+        passed=test.passed,
+        severity=_severity(test.test),
+        metadata=_evidence(test),
+    )
+
+
+def _recorded(test: ModelTestOutcome, outcome: Outcome, run_id: str) -> CheckResult:
+    """The same for the store, where the command finds it beside the checks of the lake."""
+    return CheckResult(
+        asset=test.test.model,
+        check=test.test.name,
+        day=outcome.load.newest,
+        passed=test.passed,
+        severity=_severity(test.test).value,
+        blocking=test.test.blocking,
+        data_version=outcome.build,
+        run_id=run_id,
+        at=system_clock(),
+        evidence=_evidence(test),
+    )
+
+
+def _materialized(project: Project, outcome: Outcome, folder: WarehouseFolder) -> Iterator[dg.MaterializeResult[Any]]:
+    """What the UI shows of each model that was built; its data version follows from the partitions it is made from."""
+    previews = first_rows(folder, [built.model for built in outcome.models if built.built], PREVIEW_ROWS)
+    for built in outcome.models:
+        if not built.built:
+            continue
+        versions = table_versions(outcome.load.versions, project.lake_tables_of(built.model.name))
+        version = hashlib.sha256("".join([built.model.checksum, *versions.values()]).encode()).hexdigest()
+        names, rows = previews[built.model.name]
+        yield dg.MaterializeResult(
+            asset_key=built.model.name,
+            metadata={
+                **({"dagster/row_count": built.rows} if built.rows is not None else {}),
+                "dagster/uri": folder.build_file.as_uri(),
+                "preview": preview_of(names, rows),
+                "days": len(outcome.load.days),
+                "seconds": round(built.seconds, 2),
+                "changed": True,
+            },
+            data_version=dg.DataVersion(version),
+        )

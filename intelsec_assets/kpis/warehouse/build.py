@@ -1,0 +1,274 @@
+"""One build of the private warehouse file: dbt over the partitions that changed, its verdict, and what is loaded now.
+
+What has to be read is planned in `sources`; what is published of it is the business of `publish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from intelsec_assets import engine
+from intelsec_assets.engine import sql_text
+from intelsec_assets.invariants import SAMPLE
+from intelsec_assets.kpis.warehouse.dbt_call import NodeResult, Progress, call_dbt
+from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.project import PROJECT_FOLDER, Model, ModelTest, Project
+from intelsec_assets.kpis.warehouse.sources import Load
+
+_SUCCESS, _PASSED, _WARNED, _SKIPPED = "success", "pass", "warn", "skipped"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the private file holds: the project's version, and content hashes of partitions by `table@day`."""
+
+    project: str | None
+    partitions: Mapping[str, str]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ModelTestOutcome:
+    """A test's outcome; `sample` holds a few of the rows against it. A test that was skipped has not passed."""
+
+    test: ModelTest
+    passed: bool
+    failures: int
+    found: str
+    sample: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelOutcome:
+    """What became of a model; `rows` of what is a table."""
+
+    model: Model
+    built: bool
+    message: str
+    rows: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A build: complete if every model was built, passed if no blocking test failed."""
+
+    build: str
+    load: Load
+    models: tuple[ModelOutcome, ...]
+    tests: tuple[ModelTestOutcome, ...]
+
+    @property
+    def failed(self) -> list[str]:
+        """Why it may not be published, a sentence each."""
+        broken = [f"model {m.model.name}: {m.message}" for m in self.models if not m.built]
+        return broken + [f"test {t.test.name}: {t.found}" for t in self.tests if t.test.blocking and not t.passed]
+
+    @property
+    def warned(self) -> list[str]:
+        """What somebody should look at although it may be published."""
+        found = [f"test {t.test.name}: {t.found}" for t in self.tests if not t.test.blocking and not t.passed]
+        if self.load.vanished:
+            found.append(
+                f"{len(self.load.vanished)} days from {self.load.vanished[0]} on are no longer in the lake; "
+                "their rows stay until the warehouse is built anew"
+            )
+        return found
+
+    def verdict(self) -> dict[str, Any]:
+        """The outcome as `verdict.json` holds it."""
+        passed = sum(test.passed for test in self.tests)
+        return {
+            "build": self.build,
+            "day": str(self.load.newest),
+            "complete": all(model.built for model in self.models),
+            "passed": not self.failed,
+            "failed": self.failed,
+            "warned": self.warned,
+            "sources": dict(sorted(self.load.versions.items())),
+            "checks": {"passed": passed, "failed": len(self.failed), "warned": len(self.warned)},
+            "models": {outcome.model.name: outcome.rows for outcome in self.models if outcome.rows is not None},
+        }
+
+
+def build_id(project: Project, versions: Mapping[str, str]) -> str:
+    """Name of the build of these models from these partitions: equal name, equal tables."""
+    parts = [project.version, *sorted(f"{key}={sha256}" for key, sha256 in versions.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def read_loaded(folder: WarehouseFolder) -> Loaded:
+    """What the private file says it holds; nothing, with the problem, if it is not there or cannot be read."""
+    if not folder.build_file.exists():
+        return Loaded(None, {})
+    try:
+        with _open(folder.build_file, read_only=True) as con:
+            rows = con.sql("select partition, sha256 from machine.loaded").fetchall()
+            ((project,),) = con.sql("select version from machine.project").fetchall()
+    except (duckdb.Error, ValueError) as error:
+        return Loaded(None, {}, f"{folder.build_file} cannot be used and is made anew: {error}")
+    return Loaded(project, dict(rows))
+
+
+def read_verdict(folder: WarehouseFolder) -> dict[str, Any] | None:
+    """The last build's verdict; None if nothing was ever built, or what is there cannot be read."""
+    try:
+        found: dict[str, Any] = json.loads(folder.verdict_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
+
+
+def first_rows(
+    folder: WarehouseFolder, models: Sequence[Model], limit: int
+) -> dict[str, tuple[list[str], list[dict[str, Any]]]]:
+    """Column names and a few rows of each model, for people to look at."""
+    found = {}
+    with _open(folder.build_file, read_only=True) as con:
+        for model in models:
+            rows = con.sql(f'select * from "{model.schema}"."{model.name}" limit {limit}')  # noqa: S608  our own names
+            names = rows.columns
+            found[model.name] = (names, [dict(zip(names, row, strict=True)) for row in rows.fetchall()])
+    return found
+
+
+def build(
+    folder: WarehouseFolder,
+    project: Project,
+    load: Load,
+    lake: Mapping[str, str],
+    *,
+    export_threshold: float,
+    models: Sequence[str] = (),
+    progress: Progress = lambda _name, _number, _of: None,
+    inherited: Sequence[int] = (),
+) -> Outcome:
+    """Bring the private file up to the lake; `lake` has by table the query over the partitions to load.
+
+    The caller holds the lock, whose descriptor goes into `inherited`. `models` restricts to some, with their tests:
+    the rest stays as it was and nothing counts as loaded. Raises DbtError if dbt could not run; failed models and
+    tests are in the outcome, and then the next build reads the same partitions again.
+    """
+    name = build_id(project, load.versions)
+    folder.build_file.parent.mkdir(parents=True, exist_ok=True)
+    if load.starts_anew:
+        for file in (folder.build_file, folder.build_file.with_name(f"{folder.build_file.name}.wal")):
+            file.unlink(missing_ok=True)
+    _write_verdict(
+        folder,
+        {"build": name, "day": str(load.newest), "complete": False, "passed": False, "failed": ["it did not end"]},
+    )
+    results = call_dbt(
+        PROJECT_FOLDER,
+        [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            *(["--full-refresh"] if load.starts_anew else []),
+            *(["--select", *models] if models else []),
+        ],
+        {
+            "build_file": str(folder.build_file),
+            "lake": dict(lake),
+            "days": [str(day) for day in load.days],
+            "window_days": [str(day) for day in load.window_days],
+            "past_changed": load.past_changed,
+            "export_threshold": export_threshold,
+        },
+        target_path=folder.dbt,
+        parsed=project.parsed,
+        progress=progress,
+        inherited=inherited,
+    )
+    outcome = _outcome(folder, project, load, name, {result.unique_id: result for result in results})
+    if not models:
+        if not outcome.failed:
+            _remember(folder, project, load)
+        _write_verdict(folder, outcome.verdict())
+    return outcome
+
+
+def _outcome(
+    folder: WarehouseFolder, project: Project, load: Load, name: str, results: Mapping[str, NodeResult]
+) -> Outcome:
+    by_name = {
+        unique_id.split(".")[2]: result for unique_id, result in results.items() if unique_id.startswith("model.")
+    }
+    with _open(folder.build_file, read_only=True) as con:
+        tables = {
+            (schema, table)
+            for schema, table in con.sql("select schema_name, table_name from duckdb_tables()").fetchall()
+        }
+        models = tuple(
+            ModelOutcome(
+                model,
+                by_name[model.name].status == _SUCCESS,
+                by_name[model.name].message or by_name[model.name].status,
+                _rows(con, model) if (model.schema, model.name) in tables else None,
+                by_name[model.name].seconds,
+            )
+            for model in project.models
+            if model.name in by_name
+        )
+        tests = tuple(_test(con, test, results[test.unique_id]) for test in project.tests if test.unique_id in results)
+    return Outcome(name, load, models, tests)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, model: Model) -> int:
+    ((rows,),) = con.sql(f'select count(*) from "{model.schema}"."{model.name}"').fetchall()  # noqa: S608  our own names
+    return int(rows)
+
+
+def _test(con: duckdb.DuckDBPyConnection, test: ModelTest, result: NodeResult) -> ModelTestOutcome:
+    if result.status == _PASSED:
+        return ModelTestOutcome(test, passed=True, failures=0, found="holds")
+    if result.status == _SKIPPED:
+        return ModelTestOutcome(test, passed=False, failures=0, found="not evaluated: what it looks at was not built")
+    failures = result.failures or 0
+    if not result.compiled or not failures:
+        return ModelTestOutcome(test, False, failures, f"could not be evaluated: {result.message or result.status}")
+    rows = con.sql(f"select * from ({result.compiled}) limit {SAMPLE}")  # noqa: S608  compiled from our own models
+    names = rows.columns
+    sample = tuple({n: _plain(v) for n, v in zip(names, row, strict=True)} for row in rows.fetchall())
+    first = ", ".join(f"{name} {value}" for name, value in sample[0].items()) if sample else ""
+    return ModelTestOutcome(test, False, failures, f"{failures:,} against it, first: {first}", sample)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _remember(folder: WarehouseFolder, project: Project, load: Load) -> None:
+    """Write down what the file was made from; a kill before this makes the next build read the same again."""
+    with _open(folder.build_file, read_only=False) as con:
+        con.execute("create schema if not exists machine")
+        con.execute("create or replace table machine.project as select ? as version", [project.version])
+        loaded = {**load.kept, **load.versions}
+        con.execute(
+            "create or replace table machine.loaded as "
+            "select unnest($keys::varchar[]) as partition, unnest($hashes::varchar[]) as sha256",
+            {"keys": list(loaded), "hashes": list(loaded.values())},
+        )
+        con.execute("checkpoint warehouse")
+
+
+def _write_verdict(folder: WarehouseFolder, verdict: Mapping[str, Any]) -> None:
+    unfinished = folder.verdict_file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(verdict, indent=1) + "\n")
+    unfinished.replace(folder.verdict_file)
+
+
+@contextmanager
+def _open(file: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    with engine.session() as con:
+        con.execute(f"attach {sql_text(file)} as warehouse {'(read_only)' if read_only else ''}")
+        con.execute("use warehouse")
+        yield con

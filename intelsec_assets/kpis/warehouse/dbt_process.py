@@ -1,0 +1,72 @@
+"""dbt in a process of its own: reads one order from standard input, answers with a JSON line an event.
+
+Run as `python -m intelsec_assets.kpis.warehouse.dbt_process` by `build` and `project`. A process of its own because dbt
+replaces log handlers, working folder and warnings of whatever imports it, and because a build must be killable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+PARSED = "partial_parse.msgpack"  # dbt's own form of a parsed project, written into its target path
+
+
+def main() -> int:
+    """Carry out the order; 0 if dbt ended by itself, whatever it found."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    # dbt prints where it likes: standard output belongs to the answers
+    answers, sys.stdout = sys.stdout, sys.stderr
+
+    from dbt.cli.main import dbtRunner
+
+    manifest = _parsed(Path(order["parsed"])) if order.get("parsed") else None
+    runner = dbtRunner(manifest=manifest, callbacks=[lambda event: _tell_progress(answers, event)])
+    outcome = runner.invoke([*order["arguments"], "--vars", json.dumps(order["vars"])])
+    results = getattr(outcome.result, "results", None)
+    _tell(
+        answers,
+        {
+            "event": "end",
+            "error": None if outcome.exception is None else str(outcome.exception),
+            "results": None if results is None else [_result(result) for result in results],
+        },
+    )
+    return 0
+
+
+def _parsed(file: Path) -> Any:
+    """The project as it was parsed: with it a build starts in a moment, whatever its variables are."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    return Manifest.from_msgpack(file.read_bytes())
+
+
+def _tell_progress(answers: TextIO, event: Any) -> None:
+    if event.info.name in {"LogStartLine", "LogModelResult", "LogTestResult"}:
+        data = event.data
+        _tell(answers, {"event": "node", "name": data.node_info.node_name, "number": data.index, "of": data.total})
+    elif event.info.level == "error":
+        _tell(answers, {"event": "error", "text": event.info.msg})
+
+
+def _result(result: Any) -> dict[str, Any]:
+    return {
+        "unique_id": result.node.unique_id,
+        "status": str(result.status),
+        "message": result.message,
+        "failures": result.failures,
+        "seconds": result.execution_time,
+        "compiled": getattr(result.node, "compiled_code", None),
+    }
+
+
+def _tell(answers: TextIO, what: dict[str, Any]) -> None:
+    answers.write(json.dumps(what) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

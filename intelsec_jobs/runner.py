@@ -32,6 +32,9 @@ from intelsec_jobs.instance.local_history import quick_history
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+# how Dagster is told that one run takes several partitions
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
 
 class DayOutside(Exception):
     """A day that no run can be of: it lies before the calendar of partitions, or it is not over yet."""
@@ -58,12 +61,15 @@ def run_days(
     *,
     job: str = "daily_intel",
     last: str | None = "export",
+    together: str | None = None,
     from_stored: bool = False,
 ) -> list[DayOutcome]:
-    """Bring every day up to date in order, the last one by `job`, then run `last` for it; stops at the first failure.
+    """Bring every day up to date in order, the last one by `job`, then run `last` for it; stops at the first failure
+    (of `last`: goes on, its target catches up).
 
     The days before the last build no files for targets: a target is told where things stand, not each day it missed.
-    `from_stored` rebuilds from the snapshots stored of a day where there are some; else sources are read again.
+    `together` runs once for all the days, at the end. `from_stored` rebuilds from the snapshots stored of a day where
+    there are some; else sources are read again.
 
     Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything. Raises
     StoreError or HistoryUnavailable when what records the run cannot be written.
@@ -79,11 +85,11 @@ def run_days(
         if days:
             _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
-        for name, day in _plan(days, job, last):
+        for name, first, day in _plan(days, job, last, together):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
             try:
-                outcome = _run(definitions, instance, name, day, run_id, snapshots)
+                outcome = _run(definitions, instance, name, (first, day), run_id, snapshots)
             except BaseException as error:
                 with suppress(StoreError):  # where the disk is full for one it may be full for both
                     store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
@@ -91,7 +97,8 @@ def run_days(
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
             outcomes.append(outcome)
-            if outcome.error:
+            # a target that is away is told the next time; what people read does not wait for it
+            if outcome.error and name != last:
                 break
     return outcomes
 
@@ -110,11 +117,17 @@ def _history(home: Path) -> Iterator[dg.DagsterInstance]:
         ) from error
 
 
-def _plan(days: Sequence[date], job: str, last: str | None) -> list[tuple[str, date]]:
-    """Jobs with their day, in order."""
+def _plan(days: Sequence[date], job: str, last: str | None, together: str | None) -> list[tuple[str, date, date]]:
+    """Jobs with the first and last of their days, in order."""
     if not days:
         return []
-    return [*(("backfill", day) for day in days[:-1]), (job, days[-1]), *([(last, days[-1])] if last else [])]
+    newest = days[-1]
+    return [
+        *(("backfill", day, day) for day in days[:-1]),
+        (job, newest, newest),
+        *([(last, newest, newest)] if last else []),
+        *([(together, days[0], newest)] if together else []),
+    ]
 
 
 def _refuse_days_outside(days: Sequence[date]) -> None:
@@ -139,16 +152,23 @@ def _refuse_gap(lake: Lake, days: Sequence[date]) -> None:
 
 
 def _run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, day: date, run_id: str, snapshots: str
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    days: tuple[date, date],
+    run_id: str,
+    snapshots: str,
 ) -> DayOutcome:
+    first, day = days
     progress.report(job, str(day))
+    span = {} if first == day else {_RANGE_START: str(first), _RANGE_END: str(day)}
     result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=str(day),
+        partition_key=None if span else str(day),
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={policies.SNAPSHOTS: snapshots},
+        tags={policies.SNAPSHOTS: snapshots, **span},
     )
     changed = sum(
         bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)

@@ -76,7 +76,9 @@ def _own_words(name: str) -> str:
         "misp_export": "refuses unless checks passed",
         "rejected_observations": "quarantine, with reasons",
         "feed_overlaps": "which feeds copy others",
+        "feed_terms": "trust and contract that day",
         "warninglist_hits": "by policy a list; our own names",
+        "warninglist_terms": "lists and policies that day",
         "daily_summary": "what a run prints",
         "warehouse_snapshot": "one DuckDB file for analysts",
     }.get(name, "")

@@ -1,4 +1,4 @@
-"""Assets of the feeds: a snapshot a feed, then the day's observations, its quarantine and the health of every feed.
+"""Assets of the feeds: a snapshot a feed, then the day's observations, quarantine, and terms and health of every feed.
 
 Fetching, parsing and judging a feed are the pure modules beside this one.
 """
@@ -15,6 +15,7 @@ from intelsec_assets.feeds import formats, status
 from intelsec_assets.feeds.catalogue import Catalogue, Feed
 from intelsec_assets.feeds.snapshot import RawStore, RawStoreError, Snapshot
 from intelsec_assets.feeds.take import take_snapshot
+from intelsec_assets.feeds.terms import feed_terms
 from intelsec_assets.indicators.observations import observe
 from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
 from intelsec_assets.resources.partition import (
@@ -27,7 +28,7 @@ from intelsec_assets.resources.partition import (
     partition_day,
 )
 from intelsec_assets.resources.workspace import Workspace, system_clock
-from intelsec_assets.tables import FEED_ROWS, FEED_STATUS, OBSERVATIONS, REJECTED_OBSERVATIONS
+from intelsec_assets.tables import FEED_ROWS, FEED_STATUS, FEED_TERMS, OBSERVATIONS, REJECTED_OBSERVATIONS
 
 
 def feed_key(feed: Feed) -> dg.AssetKey:
@@ -145,6 +146,7 @@ def _observations_asset(feeds: tuple[Feed, ...]) -> dg.AssetsDefinition:
             for table, why in (
                 (OBSERVATIONS, "Canonical value, the rules that made it so, and the feed line it came from."),
                 (REJECTED_OBSERVATIONS, "Quarantine: nothing is dropped silently; rows in = kept + rejected."),
+                (FEED_TERMS, "What the catalogue said that day: day by day the history of trust and contracts."),
             )
         ],
         partitions_def=policies.DAILY,
@@ -152,12 +154,16 @@ def _observations_asset(feeds: tuple[Feed, ...]) -> dg.AssetsDefinition:
     def observe_feeds(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
         lake, day = workspace.lake(), partition_day(context)
         files = {feed.name: lake.read(f"feeds/{feed.name}", day) for feed in feeds}
-        targets = [Target(OBSERVATIONS, "observations"), Target(REJECTED_OBSERVATIONS, "rejected_observations")]
+        # the terms are made in this step too: one of their own would take longer than their rows
+        targets = [Target(table, table.name) for table in (OBSERVATIONS, REJECTED_OBSERVATIONS, FEED_TERMS)]
         built = build_together(
             lake,
             targets,
             day,
-            lambda con: observe(con, feed_rows(con, files), feeds, day),
+            lambda con: (
+                *observe(con, feed_rows(con, files), feeds, day),
+                con.from_arrow(feed_terms(feeds, day)),
+            ),
             inputs=list(files.values()),
             code_version="1",
             configuration="".join(feed.digest for feed in feeds),

@@ -3,6 +3,7 @@
 Each builds on its own day before where it says so; how, is in the pure modules beside this one.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,26 @@ from intelsec_assets import policies
 from intelsec_assets.days import day_end
 from intelsec_assets.feeds.catalogue import Catalogue, Protected, WarninglistPolicies
 from intelsec_assets.indicators import copies, scoring, state, warninglists
+from intelsec_assets.indicators.list_terms import warninglist_terms
 from intelsec_assets.indicators.matching.kept_lists import list_paths, lists_of_day
 from intelsec_assets.indicators.models import load_model
-from intelsec_assets.resources.partition import build, builds_from_stored, materialized, partition_day
+from intelsec_assets.resources.partition import (
+    Target,
+    build,
+    build_together,
+    builds_from_stored,
+    materialized,
+    partition_day,
+)
 from intelsec_assets.resources.workspace import Workspace
-from intelsec_assets.tables import FEED_OVERLAPS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS, Table
+from intelsec_assets.tables import (
+    FEED_OVERLAPS,
+    INDICATOR_SCORES,
+    INDICATORS,
+    WARNINGLIST_HITS,
+    WARNINGLIST_TERMS,
+    Table,
+)
 
 
 def _lists(root: Path, catalogue: Catalogue) -> warninglists.Warninglists:
@@ -90,40 +106,73 @@ def feed_overlaps(context: dg.AssetExecutionContext, workspace: Workspace) -> dg
     return materialized(FEED_OVERLAPS, built)
 
 
-@dg.asset(
-    deps=[INDICATORS.name, _yesterday(WARNINGLIST_HITS)],
-    group_name="indicators",
-    partitions_def=policies.DAILY,
-    kinds={"duckdb", "parquet"},
-    owners=[policies.INTEL_TEAM],
-    code_version="1",
-    description=f"{WARNINGLIST_HITS.grain.capitalize()}.\n\n"
-    "Warninglists by their policy, and our own names and networks. "
-    "New indicators are matched, all of them when a list changed.",
+_OF_LISTS: tuple[tuple[Table, list[dg.AssetDep], str], ...] = (
+    (
+        WARNINGLIST_HITS,
+        [dg.AssetDep(INDICATORS.name), _yesterday(WARNINGLIST_HITS)],
+        "Warninglists by their policy, and our own values. New indicators are matched, all of them if a list changed.",
+    ),
+    (
+        WARNINGLIST_TERMS,
+        [],
+        "What each list was allowed to do that day, and why: day by day the history of the policies.",
+    ),
 )
-def warninglist_hits(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+
+
+@dg.multi_asset(
+    name="match_warninglists",
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            deps=deps,
+            group_name="indicators",
+            kinds={"duckdb", "parquet"},
+            owners=[policies.INTEL_TEAM],
+            code_version="1",
+            description=f"{table.grain.capitalize()}.\n\n{why}",
+        )
+        for table, deps, why in _OF_LISTS
+    ],
+    partitions_def=policies.DAILY,
+)
+def match_warninglists(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, before = lake.read(INDICATORS.name, day), lake.previous(WARNINGLIST_HITS.name, day)
     root, from_stored = workspace.data or Path(workspace.home), builds_from_stored(context)
     with lists_of_day(workspace.raw_store(), day, root, catalogue.warninglists, stored_first=from_stored) as place:
         lists = _lists(place, catalogue)
-    built = build(
+    # both in one step, as only here are the lists of the day at hand
+    hits, terms = build_together(
         lake,
-        WARNINGLIST_HITS,
+        [
+            Target(WARNINGLIST_HITS, WARNINGLIST_HITS.name, note=lists.digest),
+            Target(WARNINGLIST_TERMS, WARNINGLIST_TERMS.name),
+        ],
         day,
-        lambda con: warninglists.update_hits(
-            con,
-            lake.relation(con, live),
-            lake.relation(con, before) if before else None,
-            lists,
-            day,
-            lists_changed=before is None or before.note != lists.digest,
+        lambda con: (
+            warninglists.update_hits(
+                con,
+                lake.relation(con, live),
+                lake.relation(con, before) if before else None,
+                lists,
+                day,
+                lists_changed=before is None or before.note != lists.digest,
+            ),
+            con.from_arrow(warninglist_terms(lists, day)),
         ),
         inputs=[live, *([before] if before else [])],
         code_version="1",
-        note=lists.digest,
+        configuration=f"{lists.lists}",
     )
-    return materialized(WARNINGLIST_HITS, built, lists=len(lists), lists_digest=lists.digest)
+    yield materialized(
+        WARNINGLIST_HITS,
+        hits,
+        asset_key=dg.AssetKey(WARNINGLIST_HITS.name),
+        lists=len(lists),
+        lists_digest=lists.digest,
+    )
+    yield materialized(WARNINGLIST_TERMS, terms, asset_key=dg.AssetKey(WARNINGLIST_TERMS.name))
 
 
 @dg.asset(

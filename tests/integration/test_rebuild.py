@@ -131,6 +131,26 @@ def test_materialising_a_day_as_the_ui_does_gives_the_same_bytes(original: Works
     assert workspace.content("lake", "exports") == original.content("lake", "exports")
 
 
+def test_the_terms_of_a_day_are_those_it_was_built_with(original: Workspace, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(original.data, data)
+    catalogue = yaml.safe_load((data / "catalogue.yaml").read_text())
+    tally = next(feed for feed in catalogue["feeds"] if feed["name"] == "tally-list")
+    assert tally["trust"] == "D"
+    tally["trust"] = "A"
+    (data / "catalogue.yaml").write_text(yaml.safe_dump(catalogue))
+    workspace = Workspace(data, original.copy(tmp_path / "home").home)
+    (outcome,) = workspace.run(LAST)
+    assert outcome.error is None
+    terms = (
+        f"select day, trust, trust_weight from '{workspace.home}/lake/feed_terms/*.parquet' where feed = 'tally-list'"
+    )
+    with duckdb.connect() as con:
+        assert con.sql(f"{terms} order by day").fetchall() == [
+            (SPAN[0], "D", 0.25), (MIDDLE, "D", 0.25), (LAST, "A", 1.0),
+        ]  # fmt: skip
+
+
 def test_the_ui_may_start_an_empty_lake_on_the_catalogues_first_day_and_no_other(tmp_path: Path) -> None:
     from intelsec_assets.resources.lake import MissingPartition
     from intelsec_assets.resources.workspace import Workspace as Resource

@@ -31,3 +31,8 @@ class ModelDoc:
     def grain_in_words(self) -> str:
         """The description's first sentence, for example "One feed on a day"."""
         return self.description.strip().split(". ")[0].split("\n")[0].rstrip(".")
+
+
+def sql_name(name: str) -> str:
+    """A name of a table or column as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

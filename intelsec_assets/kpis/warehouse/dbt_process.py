@@ -41,11 +41,13 @@ def _parsed(file: Path) -> Any:
     """The project as it was parsed: with it a build starts in a moment, whatever its variables are."""
     from dbt.contracts.graph.manifest import Manifest
 
-    return Manifest.from_msgpack(file.read_bytes())
+    manifest = Manifest.from_msgpack(file.read_bytes())
+    manifest.build_flat_graph()  # what macros see as `graph`; it is not part of the file
+    return manifest
 
 
 def _tell_progress(answers: TextIO, event: Any) -> None:
-    if event.info.name in {"LogStartLine", "LogModelResult", "LogTestResult"}:
+    if event.info.name == "LogStartLine":
         data = event.data
         _tell(answers, {"event": "node", "name": data.node_info.node_name, "number": data.index, "of": data.total})
     elif event.info.level == "error":

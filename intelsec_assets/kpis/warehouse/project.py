@@ -229,7 +229,7 @@ def _lineages(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, li
     from intelsec_assets.kpis.warehouse.column_lineage import column_sources
 
     known = {name: list(node["columns"]) for name, node in models.items()}
-    known |= {name: table.column_names for name, table in TABLES.items()}
+    known |= {name: [*table.column_names, "partition_day"] for name, table in TABLES.items()}
     return {name: column_sources(node["compiled_code"] or "", known) for name, node in models.items()}
 
 

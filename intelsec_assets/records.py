@@ -13,6 +13,7 @@ from typing import Any
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 UNAVAILABLE = "unavailable"  # of an export: its target could not be reached
 ACTIVE, WITHDRAWN = "active", "withdrawn"
+ADD, UPDATE, WITHDRAW = "add", "update", "withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,20 @@ class LedgerEntry:
     event: str
     content_hash: str
     state: str  # active | withdrawn
+    day: date
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A change of a target that it confirmed, in the order of `seq`: the ledger is what the writes so far come to."""
+
+    seq: int
+    target: str
+    indicator_id: str
+    action: str  # add | update | withdraw
+    event: str
+    content_hash: str
     day: date
     at: datetime
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -32,8 +32,15 @@ class Ledger(Protocol):
     def confirmed(self, target: str) -> Mapping[str, LedgerEntry]:
         """What the target ever confirmed, by indicator id."""
 
-    def confirm(self, target: str, entries: Iterable[LedgerEntry], *, through: date | None = None) -> int:
-        """Write confirmations, all or none."""
+    def confirm(
+        self,
+        target: str,
+        entries: Iterable[LedgerEntry],
+        *,
+        through: date | None = None,
+        rewritten: Collection[str] = (),
+    ) -> int:
+        """Write confirmations, all or none; `rewritten` had to be told again although the ledger knew them."""
 
     def confirmed_day(self, target: str) -> date | None:
         """The last day whose plan the target holds in full."""
@@ -165,7 +172,7 @@ class _Books:
         entries = [LedgerEntry(i, event, digest, ACTIVE, self._day, at) for i, digest in outcome.held.items()]
         entries += [LedgerEntry(e.indicator_id, event, e.content_hash, WITHDRAWN, self._day, at) for e in gone]
         refused = [Refused(i, event, digest, reason, at) for i, (digest, reason) in outcome.refused.items()]
-        self._ledger.confirm(self._target, entries)
+        self._ledger.confirm(self._target, entries, rewritten=outcome.written)
         if refused:
             self._ledger.quarantine(self._target, refused)
         self.release(outcome.held)

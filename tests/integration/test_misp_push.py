@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,12 @@ def pushed(
 def held(server: MispDouble, event: str = EVENT) -> dict[str, Attribute]:
     """Attributes of an event that are not deleted, by value."""
     return {a.value: a for a in server.misp.events[event].attributes.values() if not a.deleted}
+
+
+def written(ledger: Store, *days: date) -> list[tuple[date, str, str, str, str]]:
+    """What the log says was written, in the order of indicators."""
+    writes = [write for day in days or (DAY, NEXT) for write in ledger.writes(day)]
+    return sorted((w.day, w.indicator_id, w.action, w.event, w.content_hash) for w in writes)
 
 
 def domains(count: int, **fields: object) -> list[PlanRow]:
@@ -280,6 +286,7 @@ def test_cut_at_any_request_the_next_run_ends_where_an_undisturbed_one_would(fau
         pushed(two, calm, ledger, day=NEXT)
         wanted, total = picture(calm), len(calm.requests)
         entries = {(e.indicator_id, e.content_hash, e.state) for e in ledger.confirmed("misp").values()}
+        writes = written(ledger)
     for k in range(1, total + 1):
         with (
             misp_double() as server,
@@ -293,6 +300,7 @@ def test_cut_at_any_request_the_next_run_ends_where_an_undisturbed_one_would(fau
                     assert isinstance(error, PushUnavailable), f"request {k}: {error}"  # noqa: PT017 - which k it was
             assert picture(server) == wanted, f"cut at request {k} of {total} (day one: {first})"
             assert {(e.indicator_id, e.content_hash, e.state) for e in ledger.confirmed("misp").values()} == entries
+            assert written(ledger) == writes, f"cut at request {k}: each write is logged, and once"
             before = len(server.requests)
             assert pushed(two, server, ledger, day=NEXT).writes == 0
             assert len(server.requests) == before
@@ -339,6 +347,9 @@ def test_verify_mends_what_was_changed_on_the_server_behind_the_ledgers_back(ser
     assert pushed(rows, server, ledger).calls == 0
     result = pushed(rows, server, ledger, verify=True)
     assert (result.updated, result.unchanged) == (2, 1)
+    actions = [(i, action) for _, i, action, _, _ in written(ledger)]
+    assert actions.count((rows[0].indicator_id, "update")) == actions.count((rows[1].indicator_id, "update")) == 1
+    assert len(actions) == 3 + 2
     assert set(held(server)) == {row.value for row in rows}
     assert held(server)[rows[1].value].comment == "feeds: feed-a"
 
@@ -353,6 +364,19 @@ def test_an_event_that_lost_its_ledgered_attributes_is_filled_again(server: Misp
     server.misp.blocked.clear()
     pushed(rows, server, ledger, day=NEXT)
     assert set(held(server)) == {row.value for row in rows}
+    assert sorted(action for _, _, action, _, _ in written(ledger, NEXT)) == ["add", "update", "update", "update"]
+
+
+def test_an_indicator_that_moves_to_another_event_is_withdrawn_from_one_and_added_to_the_other(
+    server: MispDouble, ledger: Store
+) -> None:
+    row = plan_row("bad.example.org")
+    pushed([row], server, ledger)
+    pushed([replace(row, event="c2/2026-04")], server, ledger, day=NEXT)
+    assert [(write.action, write.event) for write in ledger.writes(NEXT)] == [
+        ("withdraw", "phishing/2026-03"),
+        ("add", "c2/2026-04"),
+    ]
 
 
 def test_an_event_that_was_deleted_there_is_refused_with_the_way_out(server: MispDouble, ledger: Store) -> None:

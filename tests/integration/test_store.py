@@ -9,12 +9,17 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from intelsec_assets.feeds.snapshot import FetchState, SnapshotFile
-from intelsec_assets.records import CheckResult, ExportRun, LedgerEntry, Notice, Refused, RunRecord
-from intelsec_assets.resources.store import NewerSchema, Store, StoreError, schema
+from intelsec_assets.records import CheckResult, ExportRun, LedgerEntry, Notice, Refused, RunRecord, Write
+from intelsec_assets.resources.store import NewerSchema, Store, StoreError, schema, versions
+from intelsec_assets.resources.store.database import connect
 
 DAY = date(2026, 3, 2)
 AT = datetime(2026, 3, 3, 4, 5, 6, 789012, tzinfo=UTC)
@@ -23,6 +28,11 @@ AWKWARD = 'o\'brien "x"; drop table y -- ümläut 邮件 😀 %s :day'
 
 def entry(indicator_id: str, content: str = "h1", state: str = "active", day: date = DAY) -> LedgerEntry:
     return LedgerEntry(indicator_id, "phishing 2026-03", content, state, day, AT)
+
+
+def logged(store: Store, target: str = "misp", day: date = DAY) -> list[tuple[str, str, str]]:
+    """What the log says of a day: indicator, action, content."""
+    return [(w.indicator_id, w.action, w.content_hash) for w in store.writes(day) if w.target == target]
 
 
 def check(asset: str, name: str, *, passed: bool, at: datetime = AT, day: date = DAY) -> CheckResult:
@@ -110,6 +120,112 @@ def test_confirming_again_changes_nothing(store: Store) -> None:
     assert list(store.confirmed("misp")) == sorted(before)
 
 
+def test_a_write_is_an_add_an_update_or_a_withdraw_by_the_entry_before(store: Store) -> None:
+    store.confirm("misp", [entry("i1"), entry("i2")])
+    store.confirm("misp", [entry("i1", "h2"), entry("i2", state="withdrawn")])
+    store.confirm("misp", [entry("i2"), entry("i3")])
+
+    assert logged(store) == [
+        ("i1", "add", "h1"),
+        ("i2", "add", "h1"),
+        ("i1", "update", "h2"),
+        ("i2", "withdraw", "h1"),
+        ("i2", "add", "h1"),
+        ("i3", "add", "h1"),
+    ]
+
+
+def test_a_move_to_another_event_with_the_same_content_is_a_write(store: Store) -> None:
+    store.confirm("misp", [entry("i1")])
+    store.confirm("misp", [LedgerEntry("i1", "c2 2026-03", "h1", "active", DAY, AT)])
+
+    assert [(write.action, write.event) for write in store.writes(DAY)] == [
+        ("add", "phishing 2026-03"),
+        ("update", "c2 2026-03"),
+    ]
+
+
+def test_confirming_again_what_the_ledger_says_is_no_write(store: Store) -> None:
+    entries = [entry("i1"), entry("i2", state="withdrawn")]
+    store.confirm("misp", entries)
+    store.confirm("misp", entries, through=DAY)
+    store.confirm("misp", [entry("i1", day=date(2026, 3, 3))])
+
+    assert logged(store) == [("i1", "add", "h1"), ("i2", "withdraw", "h1")]
+    assert logged(store, day=date(2026, 3, 3)) == []
+
+
+def test_what_a_target_had_lost_and_was_told_again_is_a_write(store: Store) -> None:
+    store.confirm("misp", [entry("i1"), entry("i2")])
+    store.confirm("misp", [entry("i1"), entry("i2")], rewritten={"i2", "elsewhere"})
+
+    assert logged(store)[2:] == [("i2", "update", "h1")]
+
+
+def test_of_two_entries_of_an_indicator_in_a_call_only_the_last_is_a_write(store: Store) -> None:
+    store.confirm("misp", [entry("i1", "old"), entry("i1", "new")])
+
+    assert logged(store) == [("i1", "add", "new")]
+
+
+def test_writes_of_a_day_are_those_for_its_plan_in_order_and_whole(store: Store) -> None:
+    store.confirm("misp", [entry("i2"), entry("i1")])
+    store.confirm("files", [entry("i1", day=date(2026, 3, 3))])
+    store.confirm("files", [entry("i1", "h2")])
+
+    assert list(store.writes(DAY)) == [
+        Write(1, "misp", "i1", "add", "phishing 2026-03", "h1", DAY, AT),
+        Write(2, "misp", "i2", "add", "phishing 2026-03", "h1", DAY, AT),
+        Write(4, "files", "i1", "update", "phishing 2026-03", "h2", DAY, AT),
+    ]
+    assert list(store.writes(date(2026, 3, 9))) == []
+
+
+_ENTRIES = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["h1", "h2"]), st.sampled_from(["active", "withdrawn"])),
+    max_size=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_ENTRIES, max_size=6))
+def test_the_ledger_is_what_the_writes_so_far_come_to(store: Store, calls: list[list[tuple[str, str, str]]]) -> None:
+    target = f"t{len(store.exports(limit=100_000))}"
+    store.record_export(ExportRun(target, DAY, None, "open", 0, 0, 0, 0, 0, "", AT))  # a target an example
+    for call in calls:
+        store.confirm(target, [entry(*one) for one in call])
+
+    replayed, said = {}, []
+    for write in (w for w in store.writes(DAY) if w.target == target):
+        before = replayed.get(write.indicator_id)
+        expected = "update" if before and before[1] == "active" else "add"
+        said.append(write.action in {expected, "withdraw"})
+        replayed[write.indicator_id] = (write.content_hash, "withdrawn" if write.action == "withdraw" else "active")
+    assert all(said)
+    assert replayed == {i: (e.content_hash, e.state) for i, e in store.confirmed(target).items()}
+
+
+def test_a_write_that_cannot_be_logged_leaves_the_ledger_as_it_was(store: Store) -> None:
+    store.confirm("misp", [entry("i1")], through=DAY)
+    with store._database.writing() as con:
+        con.execute(sa.text("alter table intelsec_writes rename to intelsec_writes_gone"))
+
+    with pytest.raises(StoreError, match="intelsec_writes"):
+        store.confirm("misp", [entry("i1", "h2"), entry("i2")], through=date(2026, 3, 3))
+    assert store.confirmed("misp") == {"i1": entry("i1")}
+    assert store.confirmed_day("misp") == DAY
+
+
+def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(store: Store) -> None:
+    store.confirm("misp", [entry("i1")])
+    with store._database.writing() as con:
+        con.execute(sa.text("create unique index only_once on intelsec_ledger (event)"))
+
+    with pytest.raises(StoreError, match="(?i)unique constraint"):
+        store.confirm("misp", [entry("i2")])
+    assert logged(store) == [("i1", "add", "h1")]
+
+
 def test_the_confirmed_day_moves_forward_only(store: Store) -> None:
     assert store.confirmed_day("misp") is None
     store.confirm("misp", [], through=date(2026, 3, 5))
@@ -125,7 +241,7 @@ def test_a_hundred_thousand_confirmations_take_seconds(store: Store) -> None:
     store.confirm("misp", entries)
     took = datetime.now(UTC) - begun
 
-    assert len(store.confirmed("misp")) == 100_000
+    assert len(store.confirmed("misp")) == sum(1 for _ in store.writes(DAY)) == 100_000
     assert took < timedelta(seconds=15), "a second or two when the machine is idle; eight and more row by row"
 
 
@@ -141,6 +257,15 @@ def test_export_attempts_are_found_by_day_and_target_newest_first(store: Store) 
     assert store.exports(DAY, "misp") == [tried[2], tried[0]]
     assert store.exports(day=DAY) == [tried[2], tried[1], tried[0]]
     assert store.exports(limit=1) == [tried[3]]
+
+
+def test_the_attempts_of_a_day_come_numbered_in_their_order(store: Store) -> None:
+    tried = [ExportRun("misp", DAY, None, status, 1, 2, 3, 4, 5, AWKWARD, AT) for status in ("open", "succeeded")]
+    store.record_export(tried[0])
+    store.record_export(ExportRun("misp", date(2026, 3, 3), None, "open", 0, 0, 0, 0, 0, "", AT))
+    store.record_export(tried[1])
+
+    assert store.attempts(DAY) == {1: tried[0], 3: tried[1]}
 
 
 def test_a_refused_indicator_stays_in_quarantine_until_released(store: Store) -> None:
@@ -232,6 +357,42 @@ def test_the_migrations_lead_to_the_tables_the_code_uses(store: Store) -> None:
 
     assert differences == []
     assert reached == schema.NEWEST
+
+
+def test_a_ledger_of_the_first_version_becomes_the_beginning_of_its_log(store_url: str) -> None:
+    with_version(store_url, "v0001")
+    rows = [("misp", "i2", "active", 5), ("misp", "i1", "withdrawn", 6), ("files", "i2", "active", 5)]
+    database = connect(store_url)
+    with database.writing() as con:
+        for target, indicator_id, state, minute in rows:
+            at = AT.replace(minute=minute)
+            values = LedgerEntry(indicator_id, "e", f"{target} {indicator_id}", state, DAY, at)
+            con.execute(sa.insert(schema.ledger).values(target=target, **{n: getattr(values, n) for n in _LEDGER}))
+    database.engine.dispose()
+
+    for _ in range(2):  # the second time there is nothing to do
+        with Store.open(store_url) as store:
+            assert list(store.writes(DAY)) == [
+                Write(1, "files", "i2", "add", "e", "files i2", DAY, AT),
+                Write(2, "misp", "i2", "add", "e", "misp i2", DAY, AT),
+                Write(3, "misp", "i1", "withdraw", "e", "misp i1", DAY, AT.replace(minute=6)),
+            ]
+    with Store.open(store_url) as store:
+        store.confirm("misp", [LedgerEntry("i2", "e", "h2", "active", DAY, AT)])
+        assert [(write.seq, write.action) for write in store.writes(DAY)][3:] == [(4, "update")]
+
+
+_LEDGER = LedgerEntry.__slots__
+
+
+def with_version(url: str, revision: str) -> None:
+    """Make a store as an older version of the code left it."""
+    database = connect(url)
+    with database.writing() as con:
+        config = Config(attributes={"connection": con})
+        config.set_main_option("script_location", str(versions.MIGRATIONS))
+        command.upgrade(config, revision)
+    database.engine.dispose()
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(store_url: str) -> None:

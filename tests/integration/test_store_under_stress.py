@@ -94,6 +94,9 @@ with Store.open(url) as store:
 
     confirmed = store.confirmed("misp")
     assert len(confirmed) == 3 * 3000 + 1000
+    actions = [(write.indicator_id, write.action) for write in store.writes(DAY)]
+    assert sorted(i for i, action in actions if action == "add") == sorted(confirmed), "each is added once"
+    assert len(actions) == 3 * 4000
     for number in writers:
         assert sum(row.content_hash == f"own {number}" for row in confirmed.values()) == 3000
 
@@ -139,8 +142,11 @@ store.confirm("misp", [entry(n, "new") for n in range(25_000)], through=date(202
 
     assert store.confirmed("misp") == before
     assert store.confirmed_day("misp") == date(2026, 3, 1)
+    assert sum(1 for _ in store.writes(DAY)) == 5000
 
     store.confirm("misp", [_entry(n, "new") for n in range(25_000)], through=DAY)
+    actions = [write.action for write in store.writes(DAY)]
+    assert (len(actions), actions.count("update")) == (30_000, 5000)
     assert {row.content_hash for row in store.confirmed("misp").values()} == {"new"}
     assert len(store.confirmed("misp")) == 25_000
 

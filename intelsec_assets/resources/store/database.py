@@ -5,9 +5,9 @@ What the rows mean is in the modules beside this one; versions of the schema are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 # Longer than any transaction of ours (100 k ledger rows: seconds), shorter than a person's patience.
 BUSY_SECONDS = 30
 _BATCH = 10_000
+Types = Mapping[str, sa.types.TypeEngine[Any]]  # of columns by name
+Derivation = Callable[[sa.FromClause], sa.Select[Any]]
+
 _SECRET_QUERY_KEYS = frozenset({"password", "sslpassword", "passfile"})
 
 
@@ -86,22 +89,69 @@ def upsert(con: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]
     latest = {tuple(row[key] for key in keys): row for row in rows}
     # in the order of the key, so that two writers meet each other's rows in one order and cannot deadlock
     ordered = (latest[key] for key in sorted(latest))
-    while batch := list(islice(ordered, _BATCH)):
-        if con.dialect.name == "postgresql":
-            con.execute(_upsert_arrays(table), {c.name: [row[c.name] for row in batch] for c in table.columns})
-        else:
-            con.execute(_replacing(sqlite.insert(table)), batch)
+    types = {column.name: column.type for column in table.columns}
+    if con.dialect.name == "postgresql":
+        given = _arrays(types)
+        chosen = sa.select(*(given.c[name] for name in types))
+        _execute(con, _replacing(postgresql.insert(table).from_select(list(types), chosen)), types, ordered)
+    else:
+        _execute(con, _replacing(sqlite.insert(table)), types, ordered)
     return len(latest)
 
 
-def _upsert_arrays(table: sa.Table) -> postgresql.Insert:
+def insert_derived(
+    con: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]], types: Types, derive: Derivation
+) -> None:
+    """Insert what `derive` selects from `rows` (columns of `types`), which it may join with what is there.
+
+    The selected columns have the names of the table's. Rows are taken in their order, some thousand at a time.
+    """
+    given = _arrays(types) if con.dialect.name == "postgresql" else _parameters(types)
+    chosen = derive(given)
+    _execute(con, sa.insert(table).from_select([c.name for c in chosen.selected_columns], chosen), types, rows)
+
+
+def _execute(con: sa.Connection, statement: sa.Insert, types: Types, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Execute for all rows, past SQLAlchemy's way of binding value by value, which takes longer than all the rest."""
+    compiled = statement.compile(dialect=con.dialect)
+    constants = {name: value for name, value in compiled.params.items() if name not in types}
+    waiting = iter(rows)
+    while batch := list(islice(waiting, _BATCH)):
+        values = _ready(con.dialect, types, batch)
+        if con.dialect.name == "postgresql":
+            con.exec_driver_sql(compiled.string, values | constants)
+        else:
+            # text compiled for SQLite has a place a value, in an order of its own
+            wanted = compiled.positiontup or ()
+            columns = [values[name] if name in types else repeat(constants[name], len(batch)) for name in wanted]
+            con.exec_driver_sql(compiled.string, list(zip(*columns, strict=True)))
+
+
+def _ready(dialect: sa.Dialect, types: Types, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Values a column as the driver takes them. What repeats, as days, targets and events do, is made ready once."""
+    ready = {}
+    for name, type_ in types.items():
+        values = [row[name] for row in rows]
+        process = type_.dialect_impl(dialect).bind_processor(dialect)
+        if process is not None:
+            try:
+                known = {value: process(value) for value in set(values)}
+                values = [known[value] for value in values]
+            except TypeError:  # JSON: lists and dicts
+                values = [process(value) for value in values]
+        ready[name] = values
+    return ready
+
+
+def _arrays(types: Types) -> sa.FromClause:
     """One array a column instead of one parameter a value: 100 k rows take a second in place of eight."""
     # one dimension: a JSON list is a value, not a row of an array of arrays
-    types = {c.name: postgresql.ARRAY(c.type, dimensions=1) for c in table.columns}
-    arrays = (sa.cast(sa.bindparam(name, type_=type_), type_) for name, type_ in types.items())
-    names = list(types)
-    rows = sa.func.unnest(*arrays).table_valued(*names).render_derived()
-    return _replacing(postgresql.insert(table).from_select(names, sa.select(*(rows.c[name] for name in names))))
+    given = (sa.cast(sa.bindparam(name), postgresql.ARRAY(type_, dimensions=1)) for name, type_ in types.items())
+    return sa.func.unnest(*given).table_valued(*types).render_derived()
+
+
+def _parameters(types: Types) -> sa.FromClause:
+    return sa.select(*(sa.bindparam(name, type_=type_).label(name) for name, type_ in types.items())).subquery()
 
 
 _Insert = TypeVar("_Insert", sqlite.Insert, postgresql.Insert)

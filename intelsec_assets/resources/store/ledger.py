@@ -1,11 +1,11 @@
-"""The ledger of what each export target has confirmed, what it refused, and the attempts to bring it up to date.
+"""The ledger of what each export target has confirmed, the writes that led there, refusals, and attempts.
 
 What must be sent is worked out in `exports` as the difference between a plan and this ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from itertools import islice
@@ -13,11 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from intelsec_assets.records import ExportRun, LedgerEntry, Refused
+from intelsec_assets.records import ACTIVE, ADD, UPDATE, WITHDRAW, ExportRun, LedgerEntry, Refused, Write
 from intelsec_assets.resources.store import schema
-from intelsec_assets.resources.store.database import Database, upsert
+from intelsec_assets.resources.store.database import Database, insert_derived, upsert
+from intelsec_assets.resources.store.locks import one_at_a_time
 
 _IDS_A_STATEMENT = 500  # below the least limit of parameters a statement may have
+_ROWS_A_FETCH = 10_000
 
 
 class Ledger:
@@ -35,18 +37,39 @@ class Ledger:
             found = con.execute(rows.where(table.c.target == target).order_by(table.c.indicator_id))
             return {row.indicator_id: LedgerEntry(*row) for row in found}
 
-    def confirm(self, target: str, entries: Iterable[LedgerEntry], *, through: date | None = None) -> int:
-        """Write what the target confirmed, all of it or nothing; rows written.
+    def confirm(
+        self,
+        target: str,
+        entries: Iterable[LedgerEntry],
+        *,
+        through: date | None = None,
+        rewritten: Collection[str] = (),
+    ) -> int:
+        """Write what the target confirmed, all of it or nothing; rows of the ledger written.
 
+        What differs from the ledger is a write and is logged with it. An entry that says what the ledger says is none,
+        so that confirming again adds nothing; of `rewritten` it is one: the target had lost them and was told again.
         `through` says in the same transaction that the target now holds that day's plan in full.
         """
-        rows = [{"target": target, **_row(entry)} for entry in entries]  # before the transaction: nobody waits for it
+        # before the transaction: nobody waits for it; the last entry of an indicator counts
+        latest = {entry.indicator_id: {"target": target, **_row(entry)} for entry in entries}
+        rows = [latest[indicator_id] for indicator_id in sorted(latest)]
         with self._database.writing() as con:
+            one_at_a_time(con, f"ledger {target}")  # what is a write follows from the entry before
+            _log_writes(con, rows, rewritten)
             written = upsert(con, schema.ledger, rows)
             if through is not None:
                 known = _confirmed_day(con, target)
                 upsert(con, schema.targets, [{"target": target, "confirmed_day": max(through, known or through)}])
         return written
+
+    def writes(self, day: date) -> Iterator[Write]:
+        """Every write for a day's plan, of all targets, in their order; read as they are asked for."""
+        table = schema.writes
+        found = sa.select(*table.columns).where(table.c.day == day).order_by(table.c.seq)
+        with self._database.reading() as con:
+            for row in con.execution_options(yield_per=_ROWS_A_FETCH).execute(found):
+                yield Write(*row)
 
     def confirmed_day(self, target: str) -> date | None:
         """The last day whose plan the target holds in full; None if there is none."""
@@ -68,6 +91,14 @@ class Ledger:
             found = found.where(table.c.target == target)
         with self._database.reading() as con:
             return [ExportRun(**row) for row in con.execute(found).mappings()]
+
+    def attempts(self, day: date) -> dict[int, ExportRun]:
+        """Every attempt of a day by its number, in their order."""
+        table = schema.exports
+        found = sa.select(*table.columns).where(table.c.day == day).order_by(table.c.seq)
+        with self._database.reading() as con:
+            rows = [dict(row) for row in con.execute(found).mappings()]
+        return {row.pop("seq"): ExportRun(**row) for row in rows}
 
     def quarantine(self, target: str, refused: Iterable[Refused]) -> None:
         """Write what the target refused; a later refusal of the same indicator replaces the earlier."""
@@ -91,6 +122,26 @@ class Ledger:
                 of_batch = (table.c.target == target) & table.c.indicator_id.in_(batch)
                 released += con.execute(sa.delete(table).where(of_batch)).rowcount
         return released
+
+
+def _log_writes(con: sa.Connection, rows: Sequence[Mapping[str, Any]], rewritten: Collection[str]) -> None:
+    """Log those of `rows` (of the ledger to be) that differ from the ledger as it is, and those told again."""
+    table, known = schema.writes, schema.ledger
+    again = frozenset(rewritten)
+    told = ({**row, "again": row["indicator_id"] in again} for row in rows)
+    types = {column.name: column.type for column in known.columns} | {"again": sa.Boolean()}
+
+    def derive(new: sa.FromClause) -> sa.Select[Any]:
+        action = sa.case((new.c.state != ACTIVE, WITHDRAW), (known.c.state == ACTIVE, UPDATE), else_=ADD)
+        differs = sa.or_(
+            known.c.state.is_(None), *(new.c[name] != known.c[name] for name in ("state", "event", "content_hash"))
+        )
+        same = sa.and_(known.c.target == new.c.target, known.c.indicator_id == new.c.indicator_id)
+        columns = [action.label("action") if c.name == "action" else new.c[c.name] for c in table.columns[1:]]
+        ordered = sa.select(*columns).select_from(new.outerjoin(known, same)).order_by(new.c.indicator_id)
+        return ordered.where(sa.or_(differs, new.c.again))
+
+    insert_derived(con, table, told, types, derive)
 
 
 def _row(record: LedgerEntry | Refused) -> Mapping[str, Any]:

@@ -95,6 +95,15 @@ def _advisory_lock(database: Database, name: str) -> Iterator[None]:
                 log.warning("lock_lost", lock=name, store=database.place)
 
 
+def one_at_a_time(con: sa.Connection, name: str) -> None:
+    """Wait until no other transaction holds the name, and hold it to the end of this one.
+
+    SQLite has one writer as it is: a transaction that writes has waited already.
+    """
+    if con.dialect.name == "postgresql":
+        con.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
+
+
 def _advisory_owner(con: sa.Connection, key: int) -> str:
     owner = con.execute(
         sa.text(

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator
 # tables are called `runs` and `alembic_version` too.
 PREFIX = "intelsec_"
 VERSION_TABLE = f"{PREFIX}schema_version"
-NEWEST = "v0001"  # the last step in `migrations/versions`
+NEWEST = "v0002"  # the last step in `migrations/versions`
 
 
 class Instant(TypeDecorator[datetime]):
@@ -135,6 +135,20 @@ ledger = sa.Table(
     sa.Column("state", Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("at", Instant, nullable=False),
+)
+
+writes = sa.Table(
+    f"{PREFIX}writes",
+    metadata,
+    sa.Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),  # the order of confirming; clocks may disagree
+    sa.Column("target", Text, nullable=False),
+    sa.Column("indicator_id", Text, nullable=False),
+    sa.Column("action", Text, nullable=False),
+    sa.Column("event", Text, nullable=False),
+    sa.Column("content_hash", Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Index(f"{PREFIX}writes_by_day", "day", "seq"),
 )
 
 targets = sa.Table(

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from intelsec_assets.resources.store.database import Database, NewerSchema, StoreUnavailable
-from intelsec_assets.resources.store.locks import LockHeld, file_lock, lock_key
+from intelsec_assets.resources.store.locks import LockHeld, file_lock, one_at_a_time
 from intelsec_assets.resources.store.schema import NEWEST, VERSION_TABLE
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -33,8 +33,7 @@ def migrate(database: Database) -> None:
             with database.outside_transaction() as con:
                 con.exec_driver_sql("PRAGMA journal_mode = WAL")
         with database.writing() as con:
-            if con.dialect.name == "postgresql":
-                con.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("schema"))))
+            one_at_a_time(con, "schema")
             _upgrade(con, database)
 
 

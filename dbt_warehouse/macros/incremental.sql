@@ -1,0 +1,57 @@
+{#
+    How an increment goes into a table. dbt's own delete+insert deletes the keys that the new rows have: of a day that has no rows any
+    more it would keep the old ones. These delete what the model's condition (macros/days.sql) covers, whether or not rows came.
+    Rows are inserted in the order of meta.sort_by, else of the grain, so that filters on day (and feed) skip what they do not need.
+#}
+
+{% macro get_incremental_replace_days_sql(arg_dict) %}
+    {{ return(replace_rows(arg_dict, in_days('day'))) }}
+{% endmacro %}
+
+{% macro get_incremental_replace_window_days_sql(arg_dict) %}
+    {{ return(replace_rows(arg_dict, in_window_days('day'))) }}
+{% endmacro %}
+
+{% macro get_incremental_replace_later_days_sql(arg_dict) %}
+    {{ return(replace_rows(arg_dict, in_later_days('day'))) }}
+{% endmacro %}
+
+{# Tables without a day: the new rows take the place of those with their key; of everything if the past changed. #}
+{% macro get_incremental_replace_keys_sql(arg_dict) %}
+    {%- if var('past_changed', false) -%}
+        {{ return(replace_rows(arg_dict, '1 = 1')) }}
+    {%- endif -%}
+    {%- set matches = [] -%}
+    {%- for column in model.config.meta['grain'] -%}
+        {%- do matches.append('fresh.' ~ column ~ ' = stored.' ~ column) -%}
+    {%- endfor -%}
+    {%- set condition -%}
+        exists (select 1 from {{ arg_dict['temp_relation'] }} as fresh where {{ matches | join(' and ') }})
+    {%- endset -%}
+    {{ return(replace_rows(arg_dict, condition)) }}
+{% endmacro %}
+
+{% macro replace_rows(arg_dict, condition) %}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arg_dict['target_relation'] }} as stored where {{ condition }};
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+    {{ in_stored_order() }}
+{% endmacro %}
+
+{# dbt asks this for the rows of a new table with a contract: the same, in the order in which they are to lie. #}
+{% macro default__get_select_subquery(sql) %}
+    select {{ adapter.dispatch('get_column_names', 'dbt')() }}
+    from (
+        {{ sql }}
+    ) as model_subq
+    {{ in_stored_order() }}
+{%- endmacro %}
+
+{% macro in_stored_order() -%}
+    {%- set meta = model.config.meta -%}
+    {%- set columns = meta.get('sort_by', meta.get('grain', [])) -%}
+    {%- if columns -%} order by {{ columns | join(', ') }} {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,20 @@
+select
+    t.partition_day,
+    t.day,
+    t.feed,
+    t.title,
+    t.publisher,
+    t.licence,
+    t.url,
+    t.format,
+    t.mode,
+    t.trust,
+    t.trust_weight,
+    t.tlp,
+    array_to_string(t.types, ', ') as types,
+    t.min_rows,
+    t.max_rows,
+    t.max_shrink,
+    t.max_unchanged_days,
+    t.max_rejected
+from {{ lake('feed_terms') }} as t

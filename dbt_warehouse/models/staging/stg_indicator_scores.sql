@@ -1,0 +1,23 @@
+select
+    s.partition_day as day,
+    s.indicator_id,
+    s.indicator_type,
+    s.value,
+    s.model_version,
+    s.source_trust,
+    s.recency,
+    s.hit_rate,
+    s.cooccurrence,
+    s.sandbox,
+    s.warninglist,
+    s.score,
+    s.decision,
+    s.reason,
+    s.contributions.source_trust as points_source_trust,
+    s.contributions.recency as points_recency,
+    s.contributions.hit_rate as points_hit_rate,
+    s.contributions.cooccurrence as points_cooccurrence,
+    s.contributions.sandbox as points_sandbox,
+    s.contributions.warninglist as points_warninglist,
+    s.contributions.clamp as points_clamp
+from {{ lake('indicator_scores') }} as s

@@ -1,0 +1,21 @@
+select
+    i.partition_day as day,
+    i.indicator_id,
+    i.indicator_type,
+    i.value,
+    i.host,
+    i.registered_domain,
+    i.first_listed,
+    i.last_listed,
+    i.first_seen,
+    i.last_seen,
+    i.observations,
+    array_to_string(i.sources, ', ') as sources,
+    cast(len(i.sources) as integer) as source_count,
+    i.independent_sources,
+    array_to_string(i.campaigns, ', ') as campaigns,
+    array_to_string(i.families, ', ') as families,
+    array_to_string(i.threat_types, ', ') as threat_types,
+    i.confidence,
+    i.tlp
+from {{ lake('indicators') }} as i

@@ -1,0 +1,21 @@
+select
+    o.partition_day,
+    o.day,
+    o.feed,
+    o.file,
+    o.line,
+    o.snapshot_sha256,
+    o.indicator_type,
+    o.value,
+    o.raw_value,
+    array_to_string(o.canon_rules, ', ') as canon_rules,
+    array_to_string(o.tags, ', ') as tags,
+    o.campaign,
+    o.threat_type,
+    o.malware_family,
+    o.confidence,
+    o.tlp,
+    o.listings,
+    o.first_seen,
+    o.last_seen
+from {{ lake('observations') }} as o

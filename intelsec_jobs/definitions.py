@@ -18,6 +18,8 @@ from intelsec_assets.feeds.assets import feed_assets
 from intelsec_assets.indicators import assets as indicator_assets
 from intelsec_assets.indicators import checks as indicator_checks
 from intelsec_assets.kpis import assets as kpi_assets
+from intelsec_assets.kpis.warehouse.assets import warehouse_assets
+from intelsec_assets.kpis.warehouse.project import load_project
 from intelsec_assets.resources.misp import Misp
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.settings import Settings
@@ -40,6 +42,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
         assets=[
             *feed_assets(workspace.catalogue()),
             *dg.load_assets_from_modules([indicator_assets, export_assets, kpi_assets]),
+            *warehouse_assets(load_project()),
         ],
         asset_checks=dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
         jobs=JOBS,

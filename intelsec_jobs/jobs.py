@@ -41,7 +41,9 @@ BACKFILL = _job(
 )
 SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
 WAREHOUSE = _job(
-    "warehouse_publish", dg.AssetSelection.assets("warehouse_snapshot"), "Replace the file that analysts open."
+    "warehouse_publish",
+    dg.AssetSelection.groups("warehouse", "warehouse_staging", "warehouse_intermediate"),
+    "Bring the warehouse up to the lake, test it, and replace the file that analysts open.",
 )
 
 JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE)

@@ -32,9 +32,6 @@ from intelsec_jobs.instance.local_history import quick_history
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-# how Dagster is told that one run takes several partitions
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
 
 class DayOutside(Exception):
     """A day that no run can be of: it lies before the calendar of partitions, or it is not over yet."""
@@ -60,15 +57,14 @@ def run_days(
     days: Sequence[date],
     *,
     job: str = "daily_intel",
-    last: str | None = "export",
-    together: str | None = None,
+    after: Sequence[str] = ("export",),
     from_stored: bool = False,
 ) -> list[DayOutcome]:
-    """Bring every day up to date in order, the last one by `job`, then run `last` for it; stops at the first failure
-    (of `last`: goes on, its target catches up).
+    """Bring every day up to date in order, the last one by `job`, then run the jobs `after` it for that day.
 
-    The days before the last build no files for targets: a target is told where things stand, not each day it missed.
-    `together` runs once for all the days, at the end. `from_stored` rebuilds from the snapshots stored of a day where
+    The first failure of a day stops; one of `after` does not keep the others from running: a target that is away
+    catches up, and what people read does not wait for it. The days before the last build no files for targets: a target
+    is told where things stand, not each day it missed. `from_stored` rebuilds from the snapshots stored of a day where
     there are some; else sources are read again.
 
     Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything. Raises
@@ -85,11 +81,11 @@ def run_days(
         if days:
             _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
-        for name, first, day in _plan(days, job, last, together):
+        for name, day in _plan(days, job, after):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
             try:
-                outcome = _run(definitions, instance, name, (first, day), run_id, snapshots)
+                outcome = _run(definitions, instance, name, day, run_id, snapshots)
             except BaseException as error:
                 with suppress(StoreError):  # where the disk is full for one it may be full for both
                     store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
@@ -97,8 +93,7 @@ def run_days(
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
             outcomes.append(outcome)
-            # a target that is away is told the next time; what people read does not wait for it
-            if outcome.error and name != last:
+            if outcome.error and name not in after:
                 break
     return outcomes
 
@@ -117,17 +112,11 @@ def _history(home: Path) -> Iterator[dg.DagsterInstance]:
         ) from error
 
 
-def _plan(days: Sequence[date], job: str, last: str | None, together: str | None) -> list[tuple[str, date, date]]:
-    """Jobs with the first and last of their days, in order."""
+def _plan(days: Sequence[date], job: str, after: Sequence[str]) -> list[tuple[str, date]]:
+    """Jobs with their day, in order."""
     if not days:
         return []
-    newest = days[-1]
-    return [
-        *(("backfill", day, day) for day in days[:-1]),
-        (job, newest, newest),
-        *([(last, newest, newest)] if last else []),
-        *([(together, days[0], newest)] if together else []),
-    ]
+    return [*(("backfill", day) for day in days[:-1]), *((name, days[-1]) for name in (job, *after))]
 
 
 def _refuse_days_outside(days: Sequence[date]) -> None:
@@ -155,20 +144,18 @@ def _run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     job: str,
-    days: tuple[date, date],
+    day: date,
     run_id: str,
     snapshots: str,
 ) -> DayOutcome:
-    first, day = days
     progress.report(job, str(day))
-    span = {} if first == day else {_RANGE_START: str(first), _RANGE_END: str(day)}
     result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=None if span else str(day),
+        partition_key=str(day),
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={policies.SNAPSHOTS: snapshots, **span},
+        tags={policies.SNAPSHOTS: snapshots},
     )
     changed = sum(
         bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)

@@ -99,7 +99,7 @@ class Workspace:
         """Days through a job in this process; quicker than the command by the seconds that imports take."""
         from intelsec_jobs.runner import run_days
 
-        return run_days(self.settings, days, job=job, last=last, **more)
+        return run_days(self.settings, days, job=job, after=[last] if last else [], **more)
 
     def copy(self, home: Path, **more: str) -> Workspace:
         """The same, over a copy of its home, to be changed."""

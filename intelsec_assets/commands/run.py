@@ -41,28 +41,42 @@ FirstDay = Annotated[str | None, typer.Option("--from", help="First day of a spa
 LastDay = Annotated[str | None, typer.Option("--to", help="Last day of a span, YYYY-MM-DD.")]
 
 
-def run(day: Day = None, first: FirstDay = None, last: LastDay = None, data: Data = None, json: Json = False) -> None:
-    """Run the main job: feeds, observations, indicators, scores, export, summary.
+Warehouse = Annotated[
+    bool, typer.Option("--warehouse/--no-warehouse", help="Publish the warehouse at the end, or leave it as it is.")
+]
+
+
+def run(
+    day: Day = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    warehouse: Warehouse = True,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Run the main job: feeds, observations, indicators, scores, export, summary, warehouse.
 
     Without a day: every day the data holds. Example: intelsec run --day 2026-03-04
     """
     settings = workspace_settings(data)
-    _run(settings, _span(settings, day_option(day), day_option(first, "--from"), day_option(last, "--to")), json)
+    days = _span(settings, day_option(day), day_option(first, "--from"), day_option(last, "--to"))
+    _run(settings, days, json, after=["export", *(["warehouse_publish"] if warehouse else [])])
 
 
 def backfill(
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
     last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")],
+    warehouse: Warehouse = True,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Build a span of days in order from stored snapshots; no target is written to.
+    """Build a span of days in order from stored snapshots, then the warehouse; no target is written to.
 
     Example: intelsec backfill --from 2026-03-02 --to 2026-03-08
     """
     settings = workspace_settings(data)
     days = _span(settings, None, day_option(first, "--from"), day_option(last, "--to"))
-    _run(settings, days, json, job="backfill", last_job=None)
+    _run(settings, days, json, job="backfill", after=["warehouse_publish"] if warehouse else [])
 
 
 def _span(settings: Settings, day: date | None, first: date | None, last: date | None) -> list[date]:
@@ -108,14 +122,14 @@ def _refuse_days_outside(settings: Settings, days: Sequence[date]) -> None:
 
 
 def _run(
-    settings: Settings, days: Sequence[date], json: bool, job: str = "daily_intel", last_job: str | None = "export"
+    settings: Settings, days: Sequence[date], json: bool, *, job: str = "daily_intel", after: Sequence[str]
 ) -> None:
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
         from intelsec_jobs.runner import DayOutside, HistoryUnavailable, run_days
 
         try:
-            outcomes = run_days(settings, days, job=job, last=last_job, from_stored=job == "backfill")
+            outcomes = run_days(settings, days, job=job, after=after, from_stored=job == "backfill")
         except DayOutside as error:
             fail(str(error), WRONG_USE)
         except HistoryUnavailable as error:

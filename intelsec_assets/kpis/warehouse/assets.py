@@ -3,30 +3,34 @@
 What a model holds is in `dbt_warehouse/`; how it is built and published is in the modules beside this one.
 """
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import dagster as dg
 
 from intelsec_assets import policies, progress
-from intelsec_assets.kpis.warehouse.build import ModelTestOutcome, Outcome, first_rows
+from intelsec_assets.kpis.warehouse.build import ModelTestOutcome, Outcome, first_rows, read_verdict
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.project import MARTS, Model, ModelTest, Project
+from intelsec_assets.kpis.warehouse.publish import publish_snapshot
 from intelsec_assets.kpis.warehouse.sources import table_versions
 from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.lake import LakeError
-from intelsec_assets.resources.partition import PREVIEW_ROWS, partition_days, preview_of
+from intelsec_assets.resources.partition import PREVIEW_ROWS, listing, partition_days, preview_of
 from intelsec_assets.resources.workspace import Workspace, system_clock
 
 POOL = "warehouse"  # one writer: the private file is dbt's, the published one is replaced
 _GROUPS = {MARTS: "warehouse"}  # of a schema; staging and intermediate have a group each
 
 
-def warehouse_models(project: Project) -> dg.AssetsDefinition:
+def warehouse_assets(project: Project) -> list[dg.AssetsDefinition]:
+    """The assets of the domain for the models of the project."""
+    return [_models(project), _snapshot(project)]
+
+
+def _models(project: Project) -> dg.AssetsDefinition:
     """All models as one step: dbt orders them itself, and one process opens the file."""
 
     @dg.multi_asset(
@@ -54,7 +58,7 @@ def warehouse_models(project: Project) -> dg.AssetsDefinition:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         if outcome is None:
             progress.report("warehouse", str(days[-1]), "unchanged")
-            yield from (dg.MaterializeResult(asset_key=name, metadata={"changed": False}) for name in sorted(selected))
+            yield from _as_before(project, warehouse.folder, selected)
             return
         with workspace.store() as store:
             store.record_checks([_recorded(test, outcome, context.run.run_id) for test in outcome.tests])
@@ -66,6 +70,69 @@ def warehouse_models(project: Project) -> dg.AssetsDefinition:
             )
 
     return dbt_build
+
+
+def _snapshot(project: Project) -> dg.AssetsDefinition:
+    """The published file, after all marts and their blocking tests."""
+
+    @dg.multi_asset(
+        name="warehouse_snapshot",
+        specs=[
+            dg.AssetSpec(
+                "warehouse_snapshot",
+                deps=[mart.name for mart in project.marts],
+                group_name="warehouse",
+                kinds={"duckdb"},
+                owners=[policies.DATA_TEAM],
+                code_version="2",
+                freshness_policy=policies.FRESH_DAILY,
+                description="One DuckDB file with every mart, as of the newest day.\n\nReplaced whole; readers are never "
+                "locked out and lock nobody out. Refuses unless the last build is whole and its blocking tests passed: "
+                "the file of before stays and says how old it is.",
+            )
+        ],
+        partitions_def=policies.DAILY,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=POOL,
+    )
+    def snapshot(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+        day = str(partition_days(context)[-1])
+        folder = workspace.warehouse().folder
+        try:
+            published = publish_snapshot(
+                folder,
+                [mart.doc for mart in project.marts],
+                clock=system_clock,
+                progress=lambda text: progress.report("warehouse_snapshot", day, text),
+            )
+        except WarehouseError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        manifest = published.manifest
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(manifest.tables.values()),
+                "dagster/uri": folder.published.as_uri(),
+                "bytes": manifest.size,
+                "snapshot": manifest.snapshot,
+                "day": str(manifest.day),
+                "said": published.said,
+                "changed": published.is_new,
+                **listing(
+                    [
+                        {
+                            "table": mart.name,
+                            "rows": manifest.tables.get(mart.name, 0),
+                            "grain": mart.doc.grain_in_words,
+                        }
+                        for mart in project.marts
+                    ],
+                    {"table": "view of the file", "rows": "how many it holds", "grain": "what one row is"},
+                ),
+            },
+            data_version=dg.DataVersion(manifest.build),
+        )
+
+    return snapshot
 
 
 def _spec(model: Model) -> dg.AssetSpec:
@@ -154,6 +221,22 @@ def _recorded(test: ModelTestOutcome, outcome: Outcome, run_id: str) -> CheckRes
         at=system_clock(),
         evidence=_evidence(test),
     )
+
+
+def _as_before(
+    project: Project, folder: WarehouseFolder, selected: Collection[str]
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """The last build's word on models and tests, when there was nothing to build."""
+    verdict = read_verdict(folder) or {}
+    rows, against = verdict.get("models", {}), verdict.get("tests", {})
+    for test in project.tests:
+        if test.model in selected:
+            found = against.get(test.unique_id)
+            yield _check_result(ModelTestOutcome(test, found is None, 0, found or "holds, as at the last build"))
+    for model in project.models:
+        if model.name in selected:
+            counted = {"dagster/row_count": rows[model.name]} if model.name in rows else {}
+            yield dg.MaterializeResult(asset_key=model.name, metadata={"changed": False, **counted})
 
 
 def _materialized(project: Project, outcome: Outcome, folder: WarehouseFolder) -> Iterator[dg.MaterializeResult[Any]]:

@@ -96,6 +96,7 @@ class Outcome:
             "sources": dict(sorted(self.load.versions.items())),
             "checks": {"passed": passed, "failed": len(self.failed), "warned": len(self.warned)},
             "models": {outcome.model.name: outcome.rows for outcome in self.models if outcome.rows is not None},
+            "tests": {outcome.test.unique_id: outcome.found for outcome in self.tests if not outcome.passed},
         }
 
 

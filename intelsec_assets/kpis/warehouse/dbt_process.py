@@ -41,7 +41,7 @@ def _parsed(file: Path) -> Any:
     """The project as it was parsed: with it a build starts in a moment, whatever its variables are."""
     from dbt.contracts.graph.manifest import Manifest
 
-    manifest = Manifest.from_msgpack(file.read_bytes())
+    manifest: Any = Manifest.from_msgpack(file.read_bytes())
     manifest.build_flat_graph()  # what macros see as `graph`; it is not part of the file
     return manifest
 

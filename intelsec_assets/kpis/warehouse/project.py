@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from intelsec_assets.tables import TABLES
 PROJECT_FOLDER = REPOSITORY / "dbt_warehouse"
 MARTS = "marts"  # the schema that is published
 _DIGEST = "project.json"
-_DIGEST_VERSION = "1"  # raised when what is read from dbt's manifest changes
+_DIGEST_VERSION = "2"  # raised when what is read from dbt's manifest changes
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _digest(manifest: Mapping[str, Any], wanted: str) -> dict[str, Any]:
     lineages = _lineages({node["name"]: node for node in models.values()})
     return {
         "version": wanted,
-        "models": [_model(node, manifest, lineages.get(node["name"], {})) for node in models.values()],
+        "models": [_model(models[key], manifest, lineages[models[key]["name"]]) for key in _in_order(models)],
         "tests": [_test(node, at) for node in tests if (at := _shown_at(node, models)) is not None],
         "exposures": [
             {
@@ -172,6 +173,12 @@ def _digest(manifest: Mapping[str, Any], wanted: str) -> dict[str, Any]:
             for exposure in manifest["exposures"].values()
         ],
     }
+
+
+def _in_order(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Keys of the models, each after those it reads; the order does not depend on chance."""
+    reads = {key: sorted(set(models[key]["depends_on"]["nodes"]) & set(models)) for key in sorted(models)}
+    return list(TopologicalSorter(reads).static_order())
 
 
 def _model(

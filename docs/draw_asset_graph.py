@@ -74,6 +74,8 @@ def _own_words(name: str) -> str:
     return {
         "export_files": "refuses unless checks passed",
         "misp_export": "refuses unless checks passed",
+        "export_attempts": "how each attempt ended",
+        "export_writes": "what each target was told",
         "rejected_observations": "quarantine, with reasons",
         "feed_overlaps": "which feeds copy others",
         "feed_terms": "trust and contract that day",

@@ -1,9 +1,10 @@
-"""Assets of the export: the plan of a day, the files made from it, and what MISP was told.
+"""Assets of the export: the plan of a day, the files made from it, what MISP was told, and the history of both.
 
 Both targets fail closed: they read the latest blocking checks of their own partition and refuse unless all passed.
 """
 
 import hashlib
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,7 @@ from intelsec_assets.exports.delta import Delta, difference
 from intelsec_assets.exports.errors import PushRefused, PushUnavailable
 from intelsec_assets.exports.files import write_export
 from intelsec_assets.exports.gate import RequiredCheck, protected_refusals, refusals
+from intelsec_assets.exports.history import attempts_table, rows_hash, writes_table
 from intelsec_assets.exports.invariants import PLAN_INVARIANTS
 from intelsec_assets.exports.misp_client import MispClient, MispServer
 from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
@@ -26,10 +28,27 @@ from intelsec_assets.invariants import AS_WRITTEN
 from intelsec_assets.records import SUCCEEDED, UNAVAILABLE, ExportRun
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.misp import Misp
-from intelsec_assets.resources.partition import build, listing, materialized, partition_day
+from intelsec_assets.resources.partition import (
+    Built,
+    build,
+    listing,
+    materialized,
+    materialized_days,
+    partition_day,
+    partition_days,
+)
 from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.workspace import Workspace, system_clock
-from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS, INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS
+from intelsec_assets.tables import (
+    EXPORT_ATTEMPTS,
+    EXPORT_PLAN,
+    EXPORT_WRITES,
+    FEED_STATUS,
+    INDICATOR_SCORES,
+    INDICATORS,
+    WARNINGLIST_HITS,
+    Table,
+)
 
 FILES, MISP = "files", "misp"
 # reasons of a refusal: read in its message, kept in the event log
@@ -248,3 +267,48 @@ def _push(store: Store, rows: pa.Table, day: date, misp: Misp, run_id: str) -> P
 def _record(store: Store, day: date, run_id: str, status: str, result: PushResult, detail: str) -> None:
     counts = (result.added, result.updated, result.withdrawn, result.unchanged, result.quarantined)
     store.record_export(ExportRun(MISP, day, run_id, status, *counts, detail, system_clock()))
+
+
+@dg.multi_asset(
+    name="export_history",
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            deps=["export_files", "misp_export"],
+            group_name="exports",
+            kinds={"duckdb", "parquet"},
+            owners=[policies.SECOPS_TEAM],
+            code_version="1",
+            description=f"{table.grain.capitalize()}.\n\n{why}",
+        )
+        for table, why in (
+            (
+                EXPORT_WRITES,
+                "From the log that the ledger is written with, so that the past is not lost with the present.",
+            ),
+            (EXPORT_ATTEMPTS, "Those that failed or found nobody there too, with what happened in words."),
+        )
+    ],
+    partitions_def=policies.DAILY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def export_history(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
+    lake, days = workspace.lake(), partition_days(context)
+    with workspace.store() as store:
+        writes = [_kept(lake, EXPORT_WRITES, day, writes_table(store.writes(day))) for day in days]
+        attempts = [_kept(lake, EXPORT_ATTEMPTS, day, attempts_table(store.attempts(day))) for day in days]
+    for table, built in ((EXPORT_WRITES, writes), (EXPORT_ATTEMPTS, attempts)):
+        yield materialized_days(context, table, built, asset_key=dg.AssetKey(table.name))
+
+
+def _kept(lake: Lake, table: Table, day: date, rows: pa.Table) -> Built:
+    """The rows as the day's partition, which stays as it is if they are those it was made from."""
+    return build(
+        lake,
+        table,
+        day,
+        lambda con: con.from_arrow(rows),
+        inputs=[],
+        code_version="1",
+        configuration=rows_hash(rows),
+    )

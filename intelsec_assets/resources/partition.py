@@ -5,6 +5,7 @@ The shape all assets share; what a table holds is computed by the function each 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -122,8 +123,31 @@ def materialized(
     **extra: Any,
 ) -> dg.MaterializeResult[Any]:
     """What the UI shows of a partition: row counts, schema, preview, file, and the content hash as data version."""
+    return dg.MaterializeResult(
+        asset_key=asset_key,
+        metadata={**_described(table, built), **extra},
+        check_results=check_results or None,
+        data_version=dg.DataVersion(built.file.sha256),
+    )
+
+
+def materialized_days(
+    context: Any, table: Table, built: Sequence[Built], *, asset_key: dg.AssetKey
+) -> dg.MaterializeResult[Any]:
+    """The same of several partitions made in one run: each has its own metadata, their data version is one over all."""
+    if len(built) == 1:
+        return materialized(table, built[0], asset_key=asset_key)
+    for one in built:
+        context.add_asset_metadata(_described(table, one), asset_key=asset_key, partition_key=str(one.file.day))
+    hashes = "".join(one.file.sha256 for one in built)
+    return dg.MaterializeResult(
+        asset_key=asset_key, data_version=dg.DataVersion(hashlib.sha256(hashes.encode()).hexdigest())
+    )
+
+
+def _described(table: Table, built: Built) -> dict[str, Any]:
     file = built.file
-    metadata = {
+    return {
         "dagster/row_count": file.rows,
         "dagster/partition_row_count": file.rows,
         "dagster/column_schema": column_schema(table),
@@ -132,14 +156,7 @@ def materialized(
         "preview": preview(file),
         "bytes": file.size,
         "changed": built.changed,
-        **extra,
     }
-    return dg.MaterializeResult(
-        asset_key=asset_key,
-        metadata=metadata,
-        check_results=check_results or None,
-        data_version=dg.DataVersion(file.sha256),
-    )
 
 
 def column_schema(table: Table) -> dg.TableSchema:

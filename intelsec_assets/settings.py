@@ -41,6 +41,10 @@ class Settings:
     misp_key_variable: str
     misp_verify_tls: bool
     misp_distribution: str
+    warehouse_url_variable: str
+    warehouse_schema: str
+    warehouse_reader: str
+    warehouse_keep: int
     automation: frozenset[str]
     allowed_networks: tuple[str, ...]
 
@@ -90,6 +94,10 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         misp_key_variable="INTELSEC_MISP_KEY",
         misp_verify_tls=(env.get("INTELSEC_MISP_VERIFY_TLS") or "true").lower() not in NO,
         misp_distribution=env.get("INTELSEC_MISP_DISTRIBUTION") or "0",
+        warehouse_url_variable="INTELSEC_WAREHOUSE_URL",
+        warehouse_schema=env.get("INTELSEC_WAREHOUSE_SCHEMA") or "intelsec",
+        warehouse_reader=env.get("INTELSEC_WAREHOUSE_READER") or "intelsec_reader",
+        warehouse_keep=int(env.get("INTELSEC_WAREHOUSE_KEEP") or 7),
         automation=frozenset(_parts(env, "INTELSEC_AUTOMATION")),
         allowed_networks=_parts(env, "INTELSEC_ALLOWED_NETWORKS"),
     )
@@ -108,6 +116,9 @@ def _check_words(env: Mapping[str, str]) -> None:
         raise SettingsError(f"INTELSEC_MISP_VERIFY_TLS={verify}: choose true or false")
     if "@" in urlsplit(env.get("INTELSEC_MISP_URL") or "").netloc:
         raise SettingsError("INTELSEC_MISP_URL holds a user name or password: take it out and set INTELSEC_MISP_KEY")
+    keep = env.get("INTELSEC_WAREHOUSE_KEEP") or "7"
+    if not keep.isdecimal() or int(keep) < 1:
+        raise SettingsError(f"INTELSEC_WAREHOUSE_KEEP={keep}: expected a number of snapshots, at least 1")
     for network in _parts(env, "INTELSEC_ALLOWED_NETWORKS"):
         try:
             ip_network(network)

@@ -21,6 +21,7 @@ from intelsec_assets.kpis import assets as kpi_assets
 from intelsec_assets.kpis.warehouse.assets import warehouse_assets
 from intelsec_assets.kpis.warehouse.project import load_project
 from intelsec_assets.resources.misp import Misp
+from intelsec_assets.resources.serving import ServingDatabase
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.settings import Settings
 from intelsec_jobs.environments import declared_on
@@ -51,7 +52,12 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
             build_run_failure_sensor(running="run_failure_notice" in on),
             build_score_automation(running="score_automation" in on),
         ],
-        resources={"workspace": workspace, "misp": Misp.of(settings), **(overrides or {})},
+        resources={
+            "workspace": workspace,
+            "misp": Misp.of(settings),
+            "serving_database": ServingDatabase.of(settings),
+            **(overrides or {}),
+        },
     )
 
 

@@ -36,6 +36,7 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     catalogue_path: str | None = None
     store_url: str
     allowed_networks: list[str] = []  # noqa: RUF012  pydantic copies it
+    warehouse_keep: int = 7
 
     @classmethod
     def of(cls, settings: Settings) -> Workspace:
@@ -47,6 +48,7 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
             catalogue_path=None if settings.catalogue is None else str(settings.catalogue),
             store_url=dg.EnvVar("INTELSEC_STORE_URL") if from_environment else settings.store_url,
             allowed_networks=list(settings.allowed_networks),
+            warehouse_keep=settings.warehouse_keep,
         )
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ What a model holds is in `dbt_warehouse/`; how it is built and published is in t
 
 import hashlib
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,12 +14,16 @@ from intelsec_assets import policies, progress
 from intelsec_assets.kpis.warehouse.build import ModelTestOutcome, Outcome, first_rows, read_verdict
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.postgresql_copy import ServerUnavailable
 from intelsec_assets.kpis.warehouse.project import MARTS, Model, ModelTest, Project
 from intelsec_assets.kpis.warehouse.publish import publish_snapshot
+from intelsec_assets.kpis.warehouse.reading import ReadingError
+from intelsec_assets.kpis.warehouse.serving import serve
 from intelsec_assets.kpis.warehouse.sources import table_versions
 from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.lake import LakeError
 from intelsec_assets.resources.partition import PREVIEW_ROWS, listing, partition_days, preview_of
+from intelsec_assets.resources.serving import ServingDatabase
 from intelsec_assets.resources.workspace import Workspace, system_clock
 
 POOL = "warehouse"  # one writer: the private file is dbt's, the published one is replaced
@@ -27,7 +32,7 @@ _GROUPS = {MARTS: "warehouse"}  # of a schema; staging and intermediate have a g
 
 def warehouse_assets(project: Project) -> list[dg.AssetsDefinition]:
     """The assets of the domain for the models of the project."""
-    return [_models(project), _snapshot(project)]
+    return [_models(project), _snapshot(project), warehouse_postgresql]
 
 
 def _models(project: Project) -> dg.AssetsDefinition:
@@ -86,9 +91,9 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
                 owners=[policies.DATA_TEAM],
                 code_version="2",
                 freshness_policy=policies.FRESH_DAILY,
-                description="One DuckDB file with every mart, as of the newest day.\n\nReplaced whole; readers are never "
-                "locked out and lock nobody out. Refuses unless the last build is whole and its blocking tests passed: "
-                "the file of before stays and says how old it is.",
+                description="One DuckDB file with every mart, as of the newest day.\n\nReplaced whole; readers are "
+                "never locked out and lock nobody out. Refuses unless the last build is whole and its blocking tests "
+                "passed: the file of before stays and says how old it is.",
             )
         ],
         partitions_def=policies.DAILY,
@@ -97,12 +102,13 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
     )
     def snapshot(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
         day = str(partition_days(context)[-1])
-        folder = workspace.warehouse().folder
+        folder, docs = workspace.warehouse().folder, [mart.doc for mart in project.marts]
         try:
             published = publish_snapshot(
                 folder,
-                [mart.doc for mart in project.marts],
+                docs,
                 clock=system_clock,
+                keep=workspace.warehouse_keep,
                 progress=lambda text: progress.report("warehouse_snapshot", day, text),
             )
         except WarehouseError as error:
@@ -133,6 +139,59 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
         )
 
     return snapshot
+
+
+@dg.multi_asset(
+    name="warehouse_postgresql",
+    specs=[
+        dg.AssetSpec(
+            "warehouse_postgresql",
+            deps=["warehouse_snapshot"],
+            group_name="warehouse",
+            kinds={"postgres"},
+            owners=[policies.DATA_TEAM],
+            code_version="1",
+            description="The published marts on PostgreSQL, for many readers.\n\nCopied into a schema aside and "
+            "put in place in one transaction; a role that may only read them comes with them. Without a configured "
+            "server it says so.",
+        )
+    ],
+    partitions_def=policies.DAILY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=policies.RETRY_EDGES,
+)
+def warehouse_postgresql(
+    context: dg.AssetExecutionContext, workspace: Workspace, serving_database: ServingDatabase
+) -> dg.MaterializeResult[Any]:
+    day, url = str(partition_days(context)[-1]), serving_database.url()
+    if url is None:
+        detail = f"no server configured ({serving_database.url_variable}); the published file is what there is"
+        return dg.MaterializeResult(metadata={"state": "open", "detail": detail, "changed": False})
+    try:
+        served = serve(
+            WarehouseFolder(Path(workspace.home)),
+            url,
+            schema=serving_database.schema_name,
+            reader=serving_database.reader,
+            progress=lambda text: progress.report("warehouse_postgresql", day, text),
+        )
+    except ServerUnavailable:
+        raise  # it may answer in a minute
+    except (WarehouseError, ReadingError) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(served.rows.values()),
+            "state": "served",
+            "detail": "; ".join([served.place, str(served.manifest), *served.notes]),
+            "changed": served.is_new,
+            **listing(
+                [{"table": name, "rows": rows} for name, rows in sorted(served.rows.items())],
+                {"table": "table of the schema", "rows": "how many it holds"},
+            ),
+        },
+        data_version=dg.DataVersion(served.manifest.build),
+    )
 
 
 def _spec(model: Model) -> dg.AssetSpec:

@@ -34,6 +34,12 @@ def _postgresql() -> Path | None:
     return next((folder for folder in [*debian, *on_path] if (folder / "initdb").exists()), None)
 
 
+def _java() -> Path | None:
+    """Folder of a JDK's programs, if Maven is there too, which fetches the driver."""
+    compiler = shutil.which("javac")
+    return Path(compiler).resolve().parent if compiler and shutil.which("mvn") else None
+
+
 def _chromium() -> Path | None:
     found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     return next((Path(path) for path in found if path), None)
@@ -60,6 +66,12 @@ PARTS: Mapping[str, Part] = {
             _postgresql,
         ),
         Part("chromium", "pages in a real browser", "apt-get install chromium", _chromium),
+        Part(
+            "java",
+            "the published warehouse through JDBC, as DBeaver reads it",
+            "apt-get install default-jdk-headless maven",
+            _java,
+        ),
         Part(
             "realdata",
             "days of the real public feeds",

@@ -83,7 +83,7 @@ def test_a_part_nobody_registered_is_a_usage_error(tmp_path: Path) -> None:
     code, output = session(tmp_path, content="import pytest\n@pytest.mark.needs('mysql')\ndef test_it(): pass\n")
 
     assert code == pytest.ExitCode.USAGE_ERROR, output
-    assert "tests/parts.py knows ['chromium', 'pandas', 'postgresql', 'realdata']" in output
+    assert "tests/parts.py knows ['chromium', 'java', 'pandas', 'postgresql', 'realdata']" in output
 
 
 def test_settings_of_the_machine_do_not_reach_a_test(tmp_path: Path) -> None:

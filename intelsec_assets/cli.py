@@ -16,9 +16,16 @@ from intelsec_assets.commands.dev import dev
 from intelsec_assets.commands.doctor import doctor
 from intelsec_assets.commands.explain import explain
 from intelsec_assets.commands.feeds import feeds
+from intelsec_assets.commands.lineage import lineage
 from intelsec_assets.commands.run import backfill, run
+from intelsec_assets.commands.sql import sql
 from intelsec_assets.commands.status import status
+from intelsec_assets.commands.tables import describe, tables
+from intelsec_assets.commands.warehouse import warehouse
 from intelsec_assets.feeds.catalogue import CatalogueError
+from intelsec_assets.kpis.warehouse.errors import WarehouseError
+from intelsec_assets.kpis.warehouse.locking import WarehouseBusy
+from intelsec_assets.kpis.warehouse.postgresql_copy import ServerUnavailable
 from intelsec_assets.resources.lake import LakeError
 from intelsec_assets.resources.store import LockHeld, StoreError
 from intelsec_assets.settings import SettingsError
@@ -38,11 +45,16 @@ for name, command in (
     ("status", status),
     ("explain", explain),
     ("canon", canon),
+    ("sql", sql),
+    ("tables", tables),
+    ("describe", describe),
+    ("lineage", lineage),
     ("doctor", doctor),
     ("dev", dev),
 ):
     app.command(name)(command)
 app.add_typer(feeds, name="feeds")
+app.add_typer(warehouse, name="warehouse")
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (CatalogueError, faces.WRONG_USE),
@@ -50,6 +62,9 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (LakeError, faces.FOUND_SOMETHING),
     (LockHeld, faces.NOT_REACHABLE),
     (StoreError, faces.NOT_REACHABLE),
+    (WarehouseBusy, faces.NOT_REACHABLE),
+    (ServerUnavailable, faces.NOT_REACHABLE),
+    (WarehouseError, faces.FOUND_SOMETHING),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,23 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatedExpectation:
+    """What an entry says of a feed's quality: something else of a default expectation, or a further one.
+
+    `arguments` go to the kind of expectation, in Great Expectations' words; None = as the default has it.
+    """
+
+    name: str
+    enabled: bool = True
+    reason: str = ""
+    claim: str = ""
+    expectation: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    severity: str | None = None
+    what_to_do: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Feed:
     """One feed of the catalogue, defaults and templates already applied."""
 
@@ -75,6 +92,7 @@ class Feed:
     until_day: date | None = None
     enabled: bool = True
     note: str = ""
+    expectations: tuple[StatedExpectation, ...] = ()
 
     @property
     def asset_name(self) -> str:
@@ -88,8 +106,11 @@ class Feed:
 
     @property
     def digest(self) -> str:
-        """Hash of everything the catalogue says about it: changes when its entry does."""
-        return _content_hash(self)
+        """Hash of everything the catalogue says about what a day of it holds: changes when that does.
+
+        Expectations only look at the day, so stating another one rebuilds nothing.
+        """
+        return _content_hash(replace(self, expectations=()))
 
     def is_due(self, day: date) -> bool:
         """True when the source exists on that day."""
@@ -233,6 +254,7 @@ def _feed(entry: Mapping[str, Any]) -> Feed:
     read["types"] = tuple(entry["types"])
     read["contract"] = Contract(**(entry.get("contract") or {}))
     read["credentials"] = Credentials(**entry["credentials"]) if entry.get("credentials") else None
+    read["expectations"] = tuple(StatedExpectation(**stated) for stated in entry.get("expectations") or ())
     for key, name in (("from", "from_day"), ("until", "until_day")):
         read[name] = date.fromisoformat(entry[key]) if entry.get(key) else None
     return Feed(**read)
@@ -249,7 +271,10 @@ def _content_hash(value: Feed | Catalogue) -> str:
 def _plain(value: object) -> object:
     """Dataclasses, dates and tuples as JSON values; paths are left out, a catalogue may move without changing."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "path"}
+        said = {f.name: getattr(value, f.name) for f in fields(value) if f.name != "path"}
+        if said.get("expectations") == ():
+            del said["expectations"]  # an entry without any has the hash it had before entries could state some
+        return {name: _plain(one) for name, one in said.items()}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

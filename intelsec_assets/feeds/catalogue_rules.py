@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+from intelsec_assets.feeds import catalogue_expectations
 from intelsec_assets.feeds.located_yaml import LocatedYaml, Problem, YamlPath
 
 PLACEHOLDERS = ("day", "yyyymmdd", "yyyy", "mm", "dd")
@@ -124,6 +125,11 @@ def _feed_problems(document: LocatedYaml, feed: dict[str, Any], path: YamlPath) 
         at = (*path, key)
         if at not in document.lines and ("defaults", key) in document.lines:
             at = ("defaults", key)  # the value came from there
+        yield Problem(document.line(at), at, text)
+    for where, text in catalogue_expectations.defects(feed):
+        at = (*path, *where)
+        if (*path, "expectations") not in document.lines and ("defaults", "expectations") in document.lines:
+            at = ("defaults", *where)
         yield Problem(document.line(at), at, text)
 
 

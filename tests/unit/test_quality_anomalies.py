@@ -1,4 +1,4 @@
-"""What is usual for a feed: learnt from its healthy days, seasonal, robust, and silent while there are too few of them."""
+"""What is usual for a feed: learnt from its healthy days, seasonal, robust, and silent while they are too few."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def before(number: int) -> list[date]:
     return [DAY - timedelta(days=back) for back in range(number, 0, -1)]
 
 
+def each(days: list[date], **counted: int) -> dict[date, dict[str, int]]:
+    """The same rows by kind on every day."""
+    return {day: dict(counted) for day in days}
+
+
 def volume(rows: dict[date, int], day: date = DAY) -> UsualVolume:
     usual = usual_volume(rows, day)
     assert isinstance(usual, UsualVolume)
@@ -57,7 +62,7 @@ def stray(counted: dict[str, int], usual: UsualMix) -> bool:
 
 def test_with_fewer_than_seven_days_there_is_no_verdict_and_it_says_how_many():
     assert str(usual_volume(dict.fromkeys(before(6), 100), DAY)) == "cold start: 6 of 7 days"
-    assert isinstance(usual_mix(dict.fromkeys(before(6), {"url": 100}), DAY), ColdStart)
+    assert isinstance(usual_mix(each(before(6), url=100), DAY), ColdStart)
 
 
 def test_a_weekday_is_compared_with_its_own_kind_once_there_are_four_of_it():
@@ -165,20 +170,20 @@ def test_a_day_of_another_kind_strays_and_a_usual_one_does_not():
 
 
 def test_a_kind_that_no_day_had_is_counted_with_the_others_and_strays():
-    usual = mix(dict.fromkeys(before(20), {"url": 200, "domain": 100}))
+    usual = mix(each(before(20), url=200, domain=100))
 
     assert {OTHER, NONE} <= usual.shares.keys()
     assert stray({"url": 100, "domain": 50, "cryptominer": 150}, usual)
 
 
 def test_a_small_day_may_stray_further_than_a_large_one():
-    usual = mix(dict.fromkeys(before(20), {"url": 200, "domain": 100}))
+    usual = mix(each(before(20), url=200, domain=100))
 
     assert usual.limit_for(30) > usual.limit_for(3000) > usual.limit
 
 
 def test_days_with_too_few_rows_teach_no_mix():
-    assert isinstance(usual_mix(dict.fromkeys(before(20), {"url": 12}), DAY), ColdStart)
+    assert isinstance(usual_mix(each(before(20), url=12), DAY), ColdStart)
 
 
 @given(st.permutations(before(9)))

@@ -202,7 +202,7 @@ NEW = "{name: x, claim: C., what_to_do: W., expectation: %s, arguments: {%s}}"
         ),
         (NEW % ("expect_column_values_to_be_between", "column: line"), "needs a 'min_value' or a 'max_value'"),
         (NEW % ("expect_column_values_to_be_between", "column: line, max_value: many"), "'many' is not a number"),
-        (NEW % ("expect_column_values_to_match_regex", 'column: tlp, regex: "("'), 13, "no regular expression"),
+        (NEW % ("expect_column_values_to_match_regex", 'column: tlp, regex: "("'), "no regular expression"),
         (NEW % ("expect_column_values_to_be_in_set", "column: tlp"), "needs 'value_set'"),
         (NEW % ("expect_column_values_to_not_be_null", "column: tlp, regex: x"), "takes no 'regex'"),
         (NEW % ("expect_table_row_count_to_be_between", "min_value: 1"), "is not allowed; allowed:"),

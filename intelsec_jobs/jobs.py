@@ -42,7 +42,8 @@ BACKFILL = _job(
 SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
 WAREHOUSE = _job(
     "warehouse_publish",
-    dg.AssetSelection.groups("warehouse", "warehouse_staging", "warehouse_intermediate"),
+    dg.AssetSelection.groups("warehouse", "warehouse_staging", "warehouse_intermediate")
+    | dg.AssetSelection.assets("export_writes", "export_attempts"),
     "Bring the warehouse up to the lake, test it, and replace the file that analysts open.",
 )
 

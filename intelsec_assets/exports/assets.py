@@ -17,7 +17,7 @@ from intelsec_assets.exports.delta import Delta, difference
 from intelsec_assets.exports.errors import PushRefused, PushUnavailable
 from intelsec_assets.exports.files import write_export
 from intelsec_assets.exports.gate import RequiredCheck, protected_refusals, refusals
-from intelsec_assets.exports.history import attempts_table, rows_hash, writes_table
+from intelsec_assets.exports.history import attempts_table, news, rows_hash, writes_table
 from intelsec_assets.exports.invariants import PLAN_INVARIANTS
 from intelsec_assets.exports.misp_client import MispClient, MispServer
 from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
@@ -295,10 +295,16 @@ def _record(store: Store, day: date, run_id: str, status: str, result: PushResul
 def export_history(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
     lake, days = workspace.lake(), partition_days(context)
     with workspace.store() as store:
-        writes = [_kept(lake, EXPORT_WRITES, day, writes_table(store.writes(day))) for day in days]
-        attempts = [_kept(lake, EXPORT_ATTEMPTS, day, attempts_table(store.attempts(day))) for day in days]
-    for table, built in ((EXPORT_WRITES, writes), (EXPORT_ATTEMPTS, attempts)):
-        yield materialized_days(context, table, built, asset_key=dg.AssetKey(table.name))
+        # a day whose export nobody wrote down then is written down now: what was told must not get lost
+        built: dict[date, tuple[Built, Built]] = {}
+        late = sorted(store.days_told() - set(lake.days(EXPORT_ATTEMPTS.name)) - set(days))
+        for day in (*late, *days):
+            writes = _kept(lake, EXPORT_WRITES, day, writes_table(store.writes(day)))
+            attempts = _kept(lake, EXPORT_ATTEMPTS, day, attempts_table(news(store.attempts(day))))
+            built[day] = (writes, attempts)
+    for n, table in enumerate((EXPORT_WRITES, EXPORT_ATTEMPTS)):
+        of_days = [built[day][n] for day in days]
+        yield materialized_days(context, table, of_days, asset_key=dg.AssetKey(table.name))
 
 
 def _kept(lake: Lake, table: Table, day: date, rows: pa.Table) -> Built:

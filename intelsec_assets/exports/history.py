@@ -50,6 +50,22 @@ def _write_batches(writes: Iterator[Write]) -> Iterator[pa.RecordBatch]:
         yield pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, _WRITES, strict=True)], schema=_WRITES)
 
 
+def news(attempts: Mapping[int, ExportRun]) -> dict[int, ExportRun]:
+    """The attempts of a day without those that changed nothing and ended as the one before of the same target.
+
+    A plan that is told again, or that waits for the same server again, is no news: a day that is run twice stays as it
+    was.
+    """
+    ended: dict[str, str] = {}
+    kept = {}
+    for seq, run in attempts.items():
+        has_changed = bool(run.added or run.updated or run.withdrawn or run.quarantined)
+        if has_changed or ended.get(run.target) != run.status:
+            kept[seq] = run
+        ended[run.target] = run.status
+    return kept
+
+
 def attempts_table(attempts: Mapping[int, ExportRun]) -> pa.Table:
     """EXPORT_ATTEMPTS of the attempts by their number; what a target quarantined is what it refused."""
     rows = [

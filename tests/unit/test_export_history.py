@@ -9,7 +9,7 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 
-from intelsec_assets.exports.history import attempts_table, rows_hash, writes_table
+from intelsec_assets.exports.history import attempts_table, news, rows_hash, writes_table
 from intelsec_assets.records import ExportRun, Write
 from intelsec_assets.tables import EXPORT_ATTEMPTS, EXPORT_WRITES, Table
 
@@ -80,3 +80,18 @@ def test_the_hash_is_of_the_rows_and_changes_with_any_of_them() -> None:
     }
     assert len(hashes) == 6
     assert rows_hash(writes_table([WRITE, other])) == rows_hash(writes_table(iter([WRITE, other])))
+
+
+def test_an_attempt_that_finds_everything_as_the_one_before_left_it_is_no_news() -> None:
+    told = replace(ATTEMPT, target="files", status="succeeded", added=3)
+    again = replace(told, added=0, updated=0, withdrawn=0, quarantined=0, unchanged=3)
+    waits = replace(again, target="misp", status="open")
+    away = replace(waits, status="unavailable")
+
+    assert list(news({1: told, 2: waits, 3: again, 4: waits, 5: away, 6: away, 7: waits})) == [1, 2, 5, 7]
+
+
+def test_an_attempt_that_changed_something_is_always_news() -> None:
+    told = replace(ATTEMPT, added=1, status="succeeded")
+
+    assert list(news({1: told, 2: told})) == [1, 2]

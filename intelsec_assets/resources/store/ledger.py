@@ -92,6 +92,11 @@ class Ledger:
         with self._database.reading() as con:
             return [ExportRun(**row) for row in con.execute(found).mappings()]
 
+    def days_told(self) -> set[date]:
+        """Days whose plan somebody tried to tell a target."""
+        with self._database.reading() as con:
+            return set(con.scalars(sa.select(schema.exports.c.day).distinct()))
+
     def attempts(self, day: date) -> dict[int, ExportRun]:
         """Every attempt of a day by its number, in their order."""
         table = schema.exports

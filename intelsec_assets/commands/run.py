@@ -31,6 +31,8 @@ from intelsec_assets.commands.faces import (
 )
 from intelsec_assets.days import days_between, previous_day
 from intelsec_assets.feeds.available import local_days
+from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.snapshots import published
 from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
@@ -165,8 +167,19 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
         f"run         {days}: {news}",
         f"files       {settings.exports / 'latest'}",
         f"lake        {settings.lake}",
-        "next        intelsec explain INDICATOR (why it scores what it scores); make dev (the same in the Dagster UI)",
+        f"warehouse   {_warehouse(settings, built[-1])}",
+        "next        intelsec explain INDICATOR (why it scores so); intelsec tables (ask in SQL); make dev (Dagster's UI)",
     ]
+
+
+def _warehouse(settings: Settings, day: date) -> str:
+    folder = WarehouseFolder(settings.home)
+    now = published(folder)
+    if now is None:
+        return "not published yet: intelsec warehouse build"
+    rows = f"{sum(now.tables.values()):,} rows in {len(now.tables)} tables"
+    late = f"; of {day} it is not: intelsec warehouse build" if now.day < day else ""
+    return f"{folder.published}  snapshot {now.snapshot} of {now.day}, {rows}{late}"
 
 
 @contextmanager

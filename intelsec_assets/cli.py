@@ -17,6 +17,7 @@ from intelsec_assets.commands.doctor import doctor
 from intelsec_assets.commands.explain import explain
 from intelsec_assets.commands.feeds import feeds
 from intelsec_assets.commands.lineage import lineage
+from intelsec_assets.commands.quality import quality
 from intelsec_assets.commands.run import backfill, run
 from intelsec_assets.commands.sql import sql
 from intelsec_assets.commands.status import status
@@ -43,6 +44,7 @@ for name, command in (
     ("run", run),
     ("backfill", backfill),
     ("status", status),
+    ("quality", quality),
     ("explain", explain),
     ("canon", canon),
     ("sql", sql),

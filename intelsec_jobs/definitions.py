@@ -15,6 +15,8 @@ from intelsec_assets.exports import assets as export_assets
 from intelsec_assets.exports import checks as export_checks
 from intelsec_assets.feeds import checks as feed_checks
 from intelsec_assets.feeds.assets import feed_assets
+from intelsec_assets.feeds.quality import assets as quality_assets
+from intelsec_assets.feeds.quality.checks import quality_checks
 from intelsec_assets.indicators import assets as indicator_assets
 from intelsec_assets.indicators import checks as indicator_checks
 from intelsec_assets.kpis import assets as kpi_assets
@@ -39,13 +41,17 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
     settings = settings or settings_module.from_environment()
     on = declared_on(settings.automation)
     workspace = Workspace.of(settings)
+    catalogue = workspace.catalogue()
     return dg.Definitions(
         assets=[
-            *feed_assets(workspace.catalogue()),
-            *dg.load_assets_from_modules([indicator_assets, export_assets, kpi_assets]),
+            *feed_assets(catalogue),
+            *dg.load_assets_from_modules([indicator_assets, export_assets, kpi_assets, quality_assets]),
             *warehouse_assets(load_project()),
         ],
-        asset_checks=dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
+        asset_checks=[
+            *dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
+            *quality_checks(catalogue),
+        ],
         jobs=JOBS,
         schedules=build_schedules(on),
         sensors=[

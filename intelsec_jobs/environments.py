@@ -14,6 +14,7 @@ AUTOMATION = frozenset(
         "daily_intel_schedule",
         "export_schedule",
         "warehouse_publish_schedule",
+        "quality_schedule",
         "run_failure_notice",
         "score_automation",
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from intelsec_assets import policies
+from intelsec_assets.feeds.quality.checks import QUALITY_CHECKS
 
 _STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets("export_plan", "daily_summary")
 _FILES = dg.AssetSelection.assets("export_files")
@@ -32,12 +33,15 @@ def _job(
 
 DAILY_INTEL = _job(
     "daily_intel",
-    _STATE | _FILES,
+    (_STATE | _FILES) - QUALITY_CHECKS,
     "A day from feeds to plan, exported files and summary. Reaches no other system than the feeds.",
 )
 EXPORT = _job("export", _MISP, "A day's plan to MISP. Refuses unless the day's checks passed.")
 BACKFILL = _job(
-    "backfill", _STATE, "Rebuild a past day from its stored snapshots. Writes to no target.", policies.STORED
+    "backfill",
+    _STATE - QUALITY_CHECKS,
+    "Rebuild a past day from its stored snapshots. Writes to no target.",
+    policies.STORED,
 )
 SUMMARY = _job("summary", dg.AssetSelection.assets("daily_summary"), "The figures of a day again.")
 WAREHOUSE = _job(
@@ -46,5 +50,10 @@ WAREHOUSE = _job(
     | dg.AssetSelection.assets("export_writes", "export_attempts"),
     "Bring the warehouse up to the lake, test it, and replace the file that analysts open.",
 )
+QUALITY = _job(
+    "quality",
+    QUALITY_CHECKS | dg.AssetSelection.assets("quality_report"),
+    "Put the expectations of every feed to a day, and report what is wrong by what it costs.",
+)
 
-JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE)
+JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE, QUALITY)

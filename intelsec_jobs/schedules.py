@@ -11,11 +11,13 @@ import dagster as dg
 
 from intelsec_jobs import jobs
 
-# Feeds that publish once a day have published by 02:00 UTC; MISP and the warehouse follow when the day is built.
+# Feeds that publish once a day have published by 02:00 UTC; MISP, the warehouse and the report on quality follow when
+# the day is built.
 _HOURS = (
     (jobs.DAILY_INTEL, 2, 30),
     (jobs.EXPORT, 4, 0),
     (jobs.WAREHOUSE, 4, 30),
+    (jobs.QUALITY, 5, 0),
 )
 
 

@@ -168,7 +168,7 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
         f"files       {settings.exports / 'latest'}",
         f"lake        {settings.lake}",
         f"warehouse   {_warehouse(settings, built[-1])}",
-        "next        intelsec explain INDICATOR (why it scores so); intelsec tables (ask in SQL); make dev (Dagster's UI)",
+        "next        intelsec explain INDICATOR (why it scores so); intelsec tables (ask in SQL); make dev (the UI)",
     ]
 
 

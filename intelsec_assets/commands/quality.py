@@ -5,6 +5,7 @@ What is wrong and what it costs is judged in `feeds.quality`; here verdicts that
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -33,7 +34,7 @@ from intelsec_assets.feeds.quality.assets import gather
 from intelsec_assets.feeds.quality.evaluation import QualityPartMissing, require_quality_part
 from intelsec_assets.feeds.quality.report import Facts, Problem, problems, summary, tally
 from intelsec_assets.records import CheckResult
-from intelsec_assets.resources.feed_verdicts import bring_up_to_date, to_judge
+from intelsec_assets.resources.feed_verdicts import bring_up_to_date, standing
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.workspace import Workspace, system_clock
@@ -86,7 +87,7 @@ def quality(
     days = lake.days(FEED_STATUS.name)
     if not days:
         fail(f"{lake.root} holds no day yet. Next: intelsec run", FOUND_SOMETHING)
-    asked = _Asked(day_option(day) or days[-1], days[-1], f" --data {data}" if data else "")
+    asked = _Asked(day_option(day) or days[-1], days[-1], f" --data {shlex.quote(data)}" if data else "")
     lake.read(FEED_STATUS.name, asked.day)  # a day that is not built is told before anything is evaluated
     with workspace.store() as store:
         unable = _evaluate(workspace, store, catalogue, asked.day, evaluate)
@@ -106,7 +107,8 @@ def _evaluate(workspace: Workspace, store: Store, catalogue: Catalogue, day: dat
     if evaluate is False:
         return ""
     lake, feeds = workspace.lake(), catalogue.enabled_feeds
-    waiting = list(feeds) if evaluate else [feed for feed, _ in to_judge(lake, store, feeds, day)]
+    known = standing(lake, store, feeds, day)
+    waiting = [feed for feed in feeds if feed not in known.unbuilt] if evaluate else known.waiting
     if not waiting:
         return ""
     try:
@@ -134,6 +136,7 @@ def _document(facts: Facts, found: Sequence[Problem], asked: _Asked, unable: str
         "verdicts": tally(facts.checks),
         "not_evaluated": list(facts.unjudged),
         "why_not": unable,
+        "not_built": list(facts.unbuilt),
     }
 
 
@@ -150,6 +153,9 @@ def _print(facts: Facts, found: Sequence[Problem], asked: _Asked, unable: str) -
     if facts.unjudged:
         typer.echo(f"\nnot evaluated ({len(facts.unjudged)}): {_short(', '.join(facts.unjudged))}")
         typer.echo(f"      {unable or f'next: intelsec quality --day {facts.day}{asked.suffix}'}")
+    if facts.unbuilt:
+        typer.echo(f"\nnot built ({len(facts.unbuilt)}): {_short(', '.join(facts.unbuilt))}")
+        typer.echo(f"      next: intelsec run --day {facts.day}{asked.suffix}")
     typer.echo(f"{'' if not found and not facts.unjudged else chr(10)}verdicts    {summary(facts)}")
 
 
@@ -162,15 +168,13 @@ def _headline(facts: Facts, found: Sequence[Problem]) -> str:
 def _days_before(lake: Lake, feed: str, day: date) -> list[str]:
     """Rows and status of a feed on the days before, for comparison."""
     days = [when for when in lake.days(FEED_STATUS.name) if day - DAYS_SHOWN <= when < day]
+    if not days:
+        return []
+    paths = [str(lake.read(FEED_STATUS.name, when).path) for when in days]
     with engine.session() as con:
-        found = [
-            row
-            for when in days
-            for row in lake.relation(con, lake.read(FEED_STATUS.name, when))
-            .filter(f"feed = {engine.sql_text(feed)}")
-            .project("day, status, rows_in, rows_rejected")
-            .fetchall()
-        ]
+        found = con.execute(
+            "select day, status, rows_in, rows_rejected from read_parquet(?) where feed = ? order by day", [paths, feed]
+        ).fetchall()
     return [
         f"{'before' if number == 0 else '':<12}{when} {when:%a}  {rows:>9,} rows  {refused:>7,} rejected  {state}"
         for number, (when, state, rows, refused) in enumerate(found)

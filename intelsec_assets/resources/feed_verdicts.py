@@ -44,9 +44,12 @@ class Judged:
     sampled: str = ""
 
 
+FEEDS = "feeds/"
+
+
 def asset_of(feed: Feed) -> str:
     """Name of a feed's asset in lake and store."""
-    return f"feeds/{feed.name}"
+    return f"{FEEDS}{feed.name}"
 
 
 def healthy_days(lake: Lake, day: date) -> dict[str, dict[date, int]]:
@@ -183,26 +186,51 @@ def keep(store: Store, judged: Judged, run_id: str | None, now: datetime) -> Non
     )
 
 
-def to_judge(lake: Lake, store: Store, feeds: Iterable[Feed], day: date) -> list[tuple[Feed, LakeFile]]:
-    """Feeds whose verdicts on the day are missing, speak of other content, or were stated in another suite.
+@dataclass(frozen=True)
+class Standing:
+    """What the store's results of a day are worth: `current` ones count; the feeds they leave open, by name.
 
-    Raises LakeError if the day of a feed is not built or not as it was written.
+    `waiting` feeds have no verdict on what they hold now, or not in the suite as it is; of `unbuilt` ones there is no
+    such day. Results on other tables are taken as they are.
     """
-    latest: dict[str, dict[str, CheckResult]] = {}
+
+    current: tuple[CheckResult, ...]
+    waiting: tuple[Feed, ...]
+    unbuilt: tuple[Feed, ...]
+
+
+def standing(lake: Lake, store: Store, feeds: Iterable[Feed], day: date) -> Standing:
+    """Which verdicts on the day still speak of it. One on a feed that is no more, or switched off since, does not."""
+    current: list[CheckResult] = []
+    by_asset: dict[str, dict[str, CheckResult]] = {}
     for result in store.latest_checks(day):
-        latest.setdefault(result.asset, {})[result.check] = result
-    waiting = []
+        if result.asset.startswith(FEEDS):
+            by_asset.setdefault(result.asset, {})[result.check] = result
+        else:
+            current.append(result)
+    waiting, unbuilt = [], []
     for feed in feeds:
-        file = lake.read(asset_of(feed), day)
-        stated, known = suite(feed), latest.get(asset_of(feed), {})
-        current = digest(stated)
-        if any(not _is_current(known.get(one.name), file.sha256, current) for one in stated):
-            waiting.append((feed, file))
-    return waiting
+        version = _version(lake, feed, day)
+        if version is None:
+            unbuilt.append(feed)
+            continue
+        stated, known = suite(feed), by_asset.get(asset_of(feed), {})
+        speaking = [known.get(one.name) for one in stated]
+        fitting = [r for r in speaking if r and r.data_version == version and r.evidence.get("suite") == digest(stated)]
+        current += fitting
+        if len(fitting) < len(stated):
+            waiting.append(feed)
+    return Standing(tuple(current), tuple(waiting), tuple(unbuilt))
 
 
-def _is_current(result: CheckResult | None, data_version: str, suite_digest: str) -> bool:
-    return result is not None and result.data_version == data_version and result.evidence.get("suite") == suite_digest
+def _version(lake: Lake, feed: Feed, day: date) -> str | None:
+    """The content a verdict must be about: empty for a file that somebody changed, None if the day is not built."""
+    try:
+        return lake.read(asset_of(feed), day).sha256
+    except MissingPartition:
+        return None
+    except LakeError:
+        return ""
 
 
 def bring_up_to_date(

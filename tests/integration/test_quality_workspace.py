@@ -25,7 +25,7 @@ from intelsec_assets.feeds.quality.verdicts import PASSED, Verdict
 from intelsec_assets.feeds.snapshot import RawStore
 from intelsec_assets.feeds.take import take_snapshot
 from intelsec_assets.resources import feed_verdicts
-from intelsec_assets.resources.feed_verdicts import asset_of, bring_up_to_date, healthy_days, judge, to_judge
+from intelsec_assets.resources.feed_verdicts import asset_of, bring_up_to_date, healthy_days, judge, standing
 from intelsec_assets.resources.lake import MissingPartition
 from intelsec_assets.tables import FEED_STATUS, OBSERVATIONS, REJECTED_OBSERVATIONS
 from tests.workspaces import Workspace, data_root, days, hosts, on_the_sample, once, publish
@@ -131,7 +131,8 @@ def update(place: Workspace, only: Sequence[Feed] | None = None) -> None:
 
 def waiting(place: Workspace) -> list[str]:
     with place.store() as store:
-        return [feed.name for feed, _ in to_judge(place.lake, store, catalogue_of(place).enabled_feeds, LAST)]
+        known = standing(place.lake, store, catalogue_of(place).enabled_feeds, LAST)
+    return [feed.name for feed in known.waiting]
 
 
 def test_usual_is_learnt_from_healthy_days_alone(place: Workspace, asked: Asked) -> None:
@@ -219,9 +220,30 @@ def test_a_feed_is_judged_anew_when_its_content_or_its_suite_has_changed(place: 
 
     data_root(root, [{**PLAIN, "expectations": [{"name": "volume_is_usual", "severity": "info"}]}, TABLE])
     update(other, [catalogue_of(other).feed("table-two")])
-    with other.store() as store:
-        current = [f.name for f, _ in to_judge(other.lake, store, catalogue_of(other).enabled_feeds, LAST)]
-    assert current == ["list-one"]
+    assert waiting(other) == ["list-one"]
+
+
+def test_what_was_found_by_an_expectation_that_is_switched_off_since_no_longer_counts(
+    place: Workspace, asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    update(place)
+    off = {"name": "schema_is_stable", "enabled": False, "reason": "its publisher adds a column a week"}
+    root = data_root(place.data.with_name("other"), [PLAIN, {**TABLE, "expectations": [off]}])
+    publish_all(root)
+    Workspace(root, place.home).here(monkeypatch, "quality", "--json")
+    report = json.loads(capsys.readouterr().out)
+
+    assert {problem["kind"] for problem in report["problems"]} == {"exports_blocked"}
+
+
+def test_a_feed_that_came_to_the_catalogue_after_the_day_is_not_built(
+    place: Workspace, asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = data_root(place.data.with_name("other"), [PLAIN, TABLE, {"name": "list-three"}])
+    Workspace(root, place.home).here(monkeypatch, "quality", "--data", str(root))
+    told = capsys.readouterr().out
+
+    assert f"not built (1): list-three\n      next: intelsec run --day 2026-03-10 --data {root}\n" in told
 
 
 def test_the_command_tells_what_is_wrong_by_cost_with_commands(

@@ -16,7 +16,7 @@ from intelsec_assets.exports.gate import refusals
 from intelsec_assets.feeds.catalogue import Feed
 from intelsec_assets.feeds.quality.evaluation import QualityPartMissing
 from intelsec_assets.feeds.quality.report import Facts, HeldFeed, Refusal, markdown, problems, summary
-from intelsec_assets.resources.feed_verdicts import bring_up_to_date, to_judge
+from intelsec_assets.resources.feed_verdicts import bring_up_to_date, standing
 from intelsec_assets.resources.lake import Lake, LakeError
 from intelsec_assets.resources.partition import listing, partition_day
 from intelsec_assets.resources.store import Store
@@ -38,11 +38,9 @@ from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS
 def quality_report(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, feeds = workspace.lake(), partition_day(context), workspace.catalogue().enabled_feeds
     with workspace.store() as store:
-        waiting = [feed for feed, _ in to_judge(lake, store, feeds, day)]
+        waiting, run_id = standing(lake, store, feeds, day).waiting, context.run.run_id
         try:
-            bring_up_to_date(
-                lake, workspace.raw_store(), store, waiting, day, run_id=context.run.run_id, clock=system_clock
-            )
+            bring_up_to_date(lake, workspace.raw_store(), store, waiting, day, run_id=run_id, clock=system_clock)
         except QualityPartMissing as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         facts = gather(lake, store, feeds, day)
@@ -84,20 +82,19 @@ def quality_report(context: dg.AssetExecutionContext, workspace: Workspace) -> d
 def gather(lake: Lake, store: Store, feeds: Iterable[Feed], day: date) -> Facts:
     """What is known of a built day. Raises MissingPartition if it is not built."""
     status = lake.read(FEED_STATUS.name, day)
-    checks = store.latest_checks(day)
-    chosen = list(feeds)
-    waiting = to_judge(lake, store, chosen, day)
+    known = standing(lake, store, feeds, day)
     refused, planned, exported = _exports(lake, store, day)
     with engine.session() as con:
         held = lake.relation(con, status).filter("held").project("feed, status, reason").order("feed").fetchall()
     return Facts(
         day=day,
-        checks=checks,
+        checks=known.current,
         refusals=refused,
         waiting=planned,
         held=[HeldFeed(feed, state, reason, *exported.get(feed, (0, 0))) for feed, state, reason in held],
-        rows={asset: _rows(lake, asset, day) for asset in {check.asset for check in checks}},
-        unjudged=[feed.name for feed, _ in waiting],
+        rows={asset: _rows(lake, asset, day) for asset in {check.asset for check in known.current}},
+        unjudged=[feed.name for feed in known.waiting],
+        unbuilt=[feed.name for feed in known.unbuilt],
     )
 
 

@@ -75,6 +75,7 @@ class Facts:
     held: Sequence[HeldFeed] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     unjudged: Sequence[str] = ()  # feeds whose verdicts are missing or speak of other content
+    unbuilt: Sequence[str] = ()  # feeds of which there is no such day
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def quality(
         print_json(_document(facts, found, asked, unable))
     else:
         _print(facts, found, asked, unable)
-    raise typer.Exit(FOUND_SOMETHING if found else NOT_REACHABLE if unable else DONE)
+    is_wrong = any(problem.is_wrong for problem in found)
+    raise typer.Exit(FOUND_SOMETHING if is_wrong else NOT_REACHABLE if unable else DONE)
 
 
 def _evaluate(workspace: Workspace, store: Store, catalogue: Catalogue, day: date, evaluate: bool | None) -> str:
@@ -160,8 +161,8 @@ def _print(facts: Facts, found: Sequence[Problem], asked: _Asked, unable: str) -
 
 
 def _headline(facts: Facts, found: Sequence[Problem]) -> str:
-    if found:
-        return f"{len(found)} problems" if len(found) > 1 else "1 problem"
+    if wrong := sum(problem.is_wrong for problem in found):
+        return f"{wrong} problems" if wrong > 1 else "1 problem"
     return "nothing is wrong in what was evaluated" if facts.unjudged else "nothing is wrong"
 
 

@@ -423,17 +423,21 @@ def test_without_the_extra_a_check_fails_with_the_command_that_installs_it(place
     assert all("uv sync --inexact --extra quality" in reason for reason in reasons)
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The bundled sample, all its days run."""
+    home = once(tmp_path_factory, "quality-sample", lambda folder: on_the_sample(folder / "home").run(*days(FIRST, 14)))
+    return on_the_sample(home / "home")
+
+
 @pytest.mark.slow
-def test_on_the_sample_all_that_is_told_of_fourteen_days_is_what_happened(tmp_path: Path) -> None:
+def test_on_the_sample_all_that_is_told_of_fourteen_days_is_what_happened(sample: Workspace) -> None:
     """The column on the 9th, the tally's loss on the 10th, the workshop's growth after it was stale for a week."""
-    place = on_the_sample(tmp_path / "home")
-    sample_days = days(FIRST, 14)
-    place.run(*sample_days)
-    raw, told = RawStore(place.home / "raw"), []
-    for day in sample_days:
-        healthy = healthy_days(place.lake, day)
-        for feed in catalogue_of(place).enabled_feeds:
-            judged = judge(place.lake, raw, feed, day, healthy.get(feed.name, {}))
+    raw, told = RawStore(sample.home / "raw"), []
+    for day in days(FIRST, 14):
+        healthy = healthy_days(sample.lake, day)
+        for feed in catalogue_of(sample).enabled_feeds:
+            judged = judge(sample.lake, raw, feed, day, healthy.get(feed.name, {}))
             assert "error" not in {verdict.outcome for verdict in judged.verdicts}
             told += [(day.day, asset_of(feed), v.name) for v in judged.verdicts if not v.passed]
 
@@ -447,10 +451,7 @@ def test_on_the_sample_all_that_is_told_of_fourteen_days_is_what_happened(tmp_pa
 
 @pytest.mark.slow
 def test_on_the_sample_the_last_day_has_nothing_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sample: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = on_the_sample(tmp_path / "home")
-    place.run(*days(FIRST, 14))
-
-    assert place.here(monkeypatch, "quality") == 0
+    assert sample.copy(tmp_path / "home").here(monkeypatch, "quality") == 0
     assert capsys.readouterr().out.startswith("2026-03-15  nothing is wrong; data is ")

@@ -6,6 +6,7 @@ import ast
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def test_a_day_with_nothing_wrong_says_so():
     assert problems(facts) == []
     assert markdown(facts, []) == ("**2026-03-10**: 1 passed, 0 failed, 0 could not be evaluated\n\nNothing is wrong.")
     assert "in what was evaluated" in markdown(Facts(DAY, unjudged=["a"]), [])
+
+
+def test_what_is_only_to_be_known_is_nothing_wrong():
+    (known,) = problems(Facts(DAY, [WARNING]))
+    (told,) = problems(Facts(DAY, [replace(WARNING, evidence={"outcome": "failed", "severity": "info"})]))
+
+    assert (known.is_wrong, told.is_wrong, told.rank) == (True, False, Rank.INFORMATION)
+    assert "Nothing is wrong." in markdown(Facts(DAY), [told])
 
 
 def test_verdicts_are_counted_by_outcome_and_plain_checks_by_whether_they_passed():

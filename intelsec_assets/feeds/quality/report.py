@@ -89,6 +89,11 @@ class Problem:
     found: str
     next_step: str
 
+    @property
+    def is_wrong(self) -> bool:
+        """False if it is only to be known."""
+        return self.rank is not Rank.INFORMATION
+
     def to_json(self) -> dict[str, Any]:
         """For machines; keys are stable."""
         return {
@@ -202,8 +207,10 @@ def markdown(facts: Facts, found: Sequence[Problem]) -> str:
     lines = [f"**{facts.day}**: {summary(facts)}", ""]
     if facts.unjudged:
         lines += [f"Not evaluated: {', '.join(facts.unjudged)}. Next: `intelsec quality --day {facts.day}`", ""]
+    if not any(problem.is_wrong for problem in found):
+        lines = [*lines, "Nothing is wrong in what was evaluated." if facts.unjudged else "Nothing is wrong.", ""]
     if not found:
-        return "\n".join([*lines, "Nothing is wrong in what was evaluated." if facts.unjudged else "Nothing is wrong."])
+        return "\n".join(lines).strip()
     lines += ["| costs | what | found | next |", "|---|---|---|---|"]
     for problem in found:
         cells = (

@@ -131,7 +131,7 @@ import sqlalchemy
 store = Store.open(url)
 @sqlalchemy.event.listens_for(store._database.engine, "after_cursor_execute")
 def stop(con, cursor, statement, parameters, context, many):
-    if statement.startswith("INSERT"):
+    if "INSERT INTO" in statement:
         say("half-way"); sys.stdin.readline()
 store.confirm("misp", [entry(n, "new") for n in range(25_000)], through=date(2026, 3, 2))
 """

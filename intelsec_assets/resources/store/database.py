@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 BUSY_SECONDS = 30
 _BATCH = 10_000
 Types = Mapping[str, sa.types.TypeEngine[Any]]  # of columns by name
-Derivation = Callable[[sa.FromClause], sa.Select[Any]]
 
 _SECRET_QUERY_KEYS = frozenset({"password", "sslpassword", "passfile"})
 
@@ -82,33 +82,55 @@ class Database:
             raise explained(error, self.place, self.file) from error.orig
 
 
-def upsert(con: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> int:
+@dataclass(frozen=True)
+class Beside:
+    """Rows for another table that follow from an upsert's: what `select` makes of them and of what is there before.
+
+    `more` are columns that the given rows have beside those of the upsert's table. The selected columns have the names
+    of the columns of `table`.
+    """
+
+    table: sa.Table
+    more: Types
+    select: Callable[[sa.FromClause], sa.Select[Any]]
+
+    def insert(self, given: sa.FromClause) -> sa.Insert:
+        """The statement."""
+        rows = self.select(given)
+        return sa.insert(self.table).from_select([column.name for column in rows.selected_columns], rows)
+
+
+def upsert(con: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]], beside: Beside | None = None) -> int:
     """Insert rows, or replace those whose primary key is there already; the last row of a key wins. Rows written."""
     keys = [column.name for column in table.primary_key]
     # PostgreSQL refuses a statement that touches a key twice
     latest = {tuple(row[key] for key in keys): row for row in rows}
     # in the order of the key, so that two writers meet each other's rows in one order and cannot deadlock
-    ordered = (latest[key] for key in sorted(latest))
-    types = {column.name: column.type for column in table.columns}
+    ordered = [latest[key] for key in sorted(latest)]
+    own = {column.name: column.type for column in table.columns}
+    types = own if beside is None else {**own, **beside.more}
     if con.dialect.name == "postgresql":
-        given = _arrays(types)
-        chosen = sa.select(*(given.c[name] for name in types))
-        _execute(con, _replacing(postgresql.insert(table).from_select(list(types), chosen)), types, ordered)
-    else:
-        _execute(con, _replacing(sqlite.insert(table)), types, ordered)
+        _execute(con, _upsert_arrays(table, types, beside), types, ordered)
+        return len(latest)
+    if beside is not None:
+        given = sa.select(*(sa.bindparam(name, type_=type_).label(name) for name, type_ in types.items()))
+        _execute(con, beside.insert(given.subquery()), types, ordered)
+    _execute(con, _replacing(sqlite.insert(table)), own, ordered)
     return len(latest)
 
 
-def insert_derived(
-    con: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]], types: Types, derive: Derivation
-) -> None:
-    """Insert what `derive` selects from `rows` (columns of `types`), which it may join with what is there.
+def _upsert_arrays(table: sa.Table, types: Types, beside: Beside | None) -> postgresql.Insert:
+    """One array a column instead of one parameter a value: 100 k rows take a second in place of eight.
 
-    The selected columns have the names of the table's. Rows are taken in their order, some thousand at a time.
+    What goes beside is part of the statement: the rows travel once, and both parts see the tables as they were before.
     """
-    given = _arrays(types) if con.dialect.name == "postgresql" else _parameters(types)
-    chosen = derive(given)
-    _execute(con, sa.insert(table).from_select([c.name for c in chosen.selected_columns], chosen), types, rows)
+    # one dimension: a JSON list is a value, not a row of an array of arrays
+    arrays = (sa.cast(sa.bindparam(name), postgresql.ARRAY(type_, dimensions=1)) for name, type_ in types.items())
+    unnested = sa.func.unnest(*arrays).table_valued(*types).render_derived()
+    given = sa.select(*(unnested.c[name] for name in types)).cte("given")
+    names = [column.name for column in table.columns]
+    insert = _replacing(postgresql.insert(table).from_select(names, sa.select(*(given.c[name] for name in names))))
+    return insert if beside is None else insert.add_cte(beside.insert(given).cte("beside"))
 
 
 def _execute(con: sa.Connection, statement: sa.Insert, types: Types, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -141,17 +163,6 @@ def _ready(dialect: sa.Dialect, types: Types, rows: Sequence[Mapping[str, Any]])
                 values = [process(value) for value in values]
         ready[name] = values
     return ready
-
-
-def _arrays(types: Types) -> sa.FromClause:
-    """One array a column instead of one parameter a value: 100 k rows take a second in place of eight."""
-    # one dimension: a JSON list is a value, not a row of an array of arrays
-    given = (sa.cast(sa.bindparam(name), postgresql.ARRAY(type_, dimensions=1)) for name, type_ in types.items())
-    return sa.func.unnest(*given).table_valued(*types).render_derived()
-
-
-def _parameters(types: Types) -> sa.FromClause:
-    return sa.select(*(sa.bindparam(name, type_=type_).label(name) for name, type_ in types.items())).subquery()
 
 
 _Insert = TypeVar("_Insert", sqlite.Insert, postgresql.Insert)

@@ -5,7 +5,7 @@ What must be sent is worked out in `exports` as the difference between a plan an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
 from itertools import islice
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from intelsec_assets.records import ACTIVE, ADD, UPDATE, WITHDRAW, ExportRun, LedgerEntry, Refused, Write
 from intelsec_assets.resources.store import schema
-from intelsec_assets.resources.store.database import Database, insert_derived, upsert
+from intelsec_assets.resources.store.database import Beside, Database, upsert
 from intelsec_assets.resources.store.locks import one_at_a_time
 
 _IDS_A_STATEMENT = 500  # below the least limit of parameters a statement may have
@@ -51,13 +51,12 @@ class Ledger:
         so that confirming again adds nothing; of `rewritten` it is one: the target had lost them and was told again.
         `through` says in the same transaction that the target now holds that day's plan in full.
         """
-        # before the transaction: nobody waits for it; the last entry of an indicator counts
-        latest = {entry.indicator_id: {"target": target, **_row(entry)} for entry in entries}
-        rows = [latest[indicator_id] for indicator_id in sorted(latest)]
+        again = frozenset(rewritten)
+        # before the transaction: nobody waits for it
+        rows = [{"target": target, **_row(entry), "again": entry.indicator_id in again} for entry in entries]
         with self._database.writing() as con:
             one_at_a_time(con, f"ledger {target}")  # what is a write follows from the entry before
-            _log_writes(con, rows, rewritten)
-            written = upsert(con, schema.ledger, rows)
+            written = upsert(con, schema.ledger, rows, _LOGGED)
             if through is not None:
                 known = _confirmed_day(con, target)
                 upsert(con, schema.targets, [{"target": target, "confirmed_day": max(through, known or through)}])
@@ -129,24 +128,18 @@ class Ledger:
         return released
 
 
-def _log_writes(con: sa.Connection, rows: Sequence[Mapping[str, Any]], rewritten: Collection[str]) -> None:
-    """Log those of `rows` (of the ledger to be) that differ from the ledger as it is, and those told again."""
-    table, known = schema.writes, schema.ledger
-    again = frozenset(rewritten)
-    told = ({**row, "again": row["indicator_id"] in again} for row in rows)
-    types = {column.name: column.type for column in known.columns} | {"again": sa.Boolean()}
+def _writes_of(new: sa.FromClause) -> sa.Select[Any]:
+    """Writes: of the entries to be, those that differ from the ledger as it is, and those told again."""
+    known = schema.ledger
+    action = sa.case((new.c.state != ACTIVE, WITHDRAW), (known.c.state == ACTIVE, UPDATE), else_=ADD)
+    differs = (new.c[name] != known.c[name] for name in ("state", "event", "content_hash"))
+    same = sa.and_(known.c.target == new.c.target, known.c.indicator_id == new.c.indicator_id)
+    columns = [action.label("action") if c.name == "action" else new.c[c.name] for c in schema.writes.columns[1:]]
+    found = sa.select(*columns).select_from(new.outerjoin(known, same)).order_by(new.c.indicator_id)
+    return found.where(sa.or_(known.c.state.is_(None), *differs, new.c.again))
 
-    def derive(new: sa.FromClause) -> sa.Select[Any]:
-        action = sa.case((new.c.state != ACTIVE, WITHDRAW), (known.c.state == ACTIVE, UPDATE), else_=ADD)
-        differs = sa.or_(
-            known.c.state.is_(None), *(new.c[name] != known.c[name] for name in ("state", "event", "content_hash"))
-        )
-        same = sa.and_(known.c.target == new.c.target, known.c.indicator_id == new.c.indicator_id)
-        columns = [action.label("action") if c.name == "action" else new.c[c.name] for c in table.columns[1:]]
-        ordered = sa.select(*columns).select_from(new.outerjoin(known, same)).order_by(new.c.indicator_id)
-        return ordered.where(sa.or_(differs, new.c.again))
 
-    insert_derived(con, table, told, types, derive)
+_LOGGED = Beside(schema.writes, {"again": sa.Boolean()}, _writes_of)
 
 
 def _row(record: LedgerEntry | Refused) -> Mapping[str, Any]:

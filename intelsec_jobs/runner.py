@@ -28,6 +28,8 @@ from intelsec_jobs.definitions import build_defs
 from intelsec_jobs.failures import is_failed_check, reason
 from intelsec_jobs.instance import prepare_instance
 from intelsec_jobs.instance.local_history import quick_history
+from intelsec_jobs.pool_slots import free_dead_slots
+from intelsec_jobs.run_processes import PLACE, here
 
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -81,6 +83,7 @@ def run_days(
         if days:
             _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
+        free_dead_slots(instance, store.unfinished_runs())  # with the lock held: of no run that lives
         for name, day in _plan(days, job, after):
             run_id = str(uuid.uuid4())
             store.start_run(run_id, name, day, system_clock())
@@ -155,7 +158,7 @@ def _run(
         run_id=run_id,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={policies.SNAPSHOTS: snapshots},
+        tags={policies.SNAPSHOTS: snapshots, PLACE: here()},
     )
     changed = sum(
         bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)

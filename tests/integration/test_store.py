@@ -58,6 +58,15 @@ def test_the_newest_runs_come_first_and_a_run_without_a_day_is_fine(store: Store
     assert store.runs(1)[0].day is None
 
 
+def test_runs_that_never_ended_are_those_that_are_running_or_were_killed(store: Store) -> None:
+    for run_id in ("r1", "r2", "r3"):
+        store.start_run(run_id, "export", DAY, AT)
+    store.finish_run("r2", "failed", AT)
+    store.finish_run("r3", "succeeded", AT)
+
+    assert store.unfinished_runs() == {"r1"}
+
+
 def test_a_run_that_never_started_cannot_end(store: Store) -> None:
     with pytest.raises(StoreError, match="no run 'ghost'"):
         store.finish_run("ghost", "succeeded", AT)

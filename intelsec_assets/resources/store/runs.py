@@ -42,3 +42,9 @@ class Runs:
         newest = sa.select(schema.runs).order_by(schema.runs.c.started_at.desc(), schema.runs.c.run_id).limit(limit)
         with self._database.reading() as con:
             return [RunRecord(**row) for row in con.execute(newest).mappings()]
+
+    def unfinished_runs(self) -> frozenset[str]:
+        """Ids of the runs that never ended. To who holds the lock `run` they are those that were killed."""
+        unfinished = sa.select(schema.runs.c.run_id).where(schema.runs.c.status == RUNNING)
+        with self._database.reading() as con:
+            return frozenset(con.scalars(unfinished))

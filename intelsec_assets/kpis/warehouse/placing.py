@@ -1,4 +1,4 @@
-"""Files put in place whole: copied, shared, seen onto the disk and moved to their name in one step.
+"""Files put in place whole: copied, linked, seen onto the disk and moved to their name in one step.
 
 What the files are belongs to the callers.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,10 @@ def unfinished(folder: Path) -> Path:
 def sweep(folder: Path) -> None:
     """Remove what killed processes left unfinished. Only for who is alone in the folder."""
     for left in folder.glob(f"{UNFINISHED}*"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def copy(source: Path, target: Path, progress: Callable[[float], None] = lambda _share: None) -> None:
@@ -53,19 +57,19 @@ def _move(read: int, write: int, count: int) -> int:
     return written
 
 
-def share(file: Path, name: Path) -> None:
-    """The same bytes under another name; a copy where the file system knows no hard links."""
+def link(place: Path, target: str) -> None:
+    """Make `place` a link to `target` (relative to it) in one step, whatever was there before."""
+    fresh = unfinished(place.parent)
     try:
-        name.hardlink_to(file)
-    except OSError as error:
-        if error.errno not in {*_NOT_HERE, errno.EMLINK}:
-            raise
-        copy(file, name)
-        sync(name)
+        fresh.symlink_to(target)
+        os.replace(fresh, place)  # noqa: PTH105  the step at which tests kill
+        sync(place.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def replace(fresh: Path, place: Path) -> None:
-    """Give a finished file its name. Readers find the old one or the new one; a power cut loses neither."""
+    """Give a finished file or folder its name. Readers find the old one or the new one; a power cut loses neither."""
     sync(fresh)
     os.replace(fresh, place)  # noqa: PTH105  the step at which tests kill
     sync(place.parent)

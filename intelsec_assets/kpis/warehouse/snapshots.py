@@ -1,12 +1,19 @@
 """Published snapshots: which there are, which one readers get, the way back to an earlier one, how long they stay.
 
 How a snapshot is made is in `publish`. Whatever changes the folder holds the lock of `locking`.
+
+A snapshot's file never changes and never moves, and what readers open is a link to one. A file that is itself replaced
+would not do: DuckDB 2.0 opens a database twice, first for its headers, then for its blocks, and a replacement between
+the two makes it read the blocks of one by the header of the other (seen once in some thousand reads beside a writer:
+tables missing, without an error). A link it follows once, before it opens anything; so does 1.5.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,7 +28,8 @@ from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.locking import warehouse_lock
 from intelsec_assets.kpis.warehouse.manifest import Manifest
 
-_NAME = re.compile(r"(\d{6,})\.(?:duckdb|json)")
+_NAME = re.compile(r"\d{6,}")
+_FILE = "intelsec.duckdb"  # in every snapshot: DuckDB names the catalogue after it
 
 
 class UnknownSnapshot(WarehouseError):
@@ -34,16 +42,27 @@ class DamagedSnapshot(WarehouseError):
 
 def snapshot_file(folder: WarehouseFolder, number: int) -> Path:
     """Where the snapshot of a number lies."""
-    return folder.snapshots / f"{number:06}.duckdb"
+    return folder.root / _place(number)
+
+
+def _place(number: int) -> str:
+    return f"snapshots/{number:06}/{_FILE}"
+
+
+def _manifest_file(folder: WarehouseFolder, number: int) -> Path:
+    return snapshot_file(folder, number).with_suffix(".json")
 
 
 def list_snapshots(folder: WarehouseFolder) -> list[Manifest]:
     """Snapshots that were published and are still there, in that order."""
-    if not folder.snapshots.is_dir():
-        return []
-    found = (_read(path) for path in folder.snapshots.glob("*.json") if _NAME.fullmatch(path.name))
+    found = (_read(_manifest_file(folder, number)) for number in _numbers(folder))
     there = (manifest for manifest in found if manifest and snapshot_file(folder, manifest.snapshot).exists())
     return sorted(there, key=lambda manifest: manifest.snapshot)
+
+
+def _numbers(folder: WarehouseFolder) -> list[int]:
+    """Every number that something lies under."""
+    return sorted(int(path.name) for path in folder.snapshots.glob("*") if _NAME.fullmatch(path.name))
 
 
 def snapshot_of_day(folder: WarehouseFolder, day: date) -> Manifest:
@@ -60,15 +79,25 @@ def snapshot_of_day(folder: WarehouseFolder, day: date) -> Manifest:
 def published(folder: WarehouseFolder) -> Manifest | None:
     """The manifest of what readers get at this moment; None if nothing is published.
 
-    It comes out of the published file itself and so never speaks of another one: `intelsec.json` is replaced a moment
-    after the file, or only by the next publication if a kill came between. Raises DamagedSnapshot.
+    It goes by the link that readers follow: `intelsec.json` is replaced a moment after it, or only by the next
+    publication if a kill came between. Raises DamagedSnapshot.
     """
-    if (inside := manifest_inside(folder.published)) is None:
+    number = _linked(folder)
+    if number is None:  # nothing, or a file put there by hand
+        own = manifest_inside(folder.published)
+    elif snapshot_file(folder, number).exists():
+        own = _read(_manifest_file(folder, number)) or manifest_inside(snapshot_file(folder, number))
+    else:
+        own = None
+    return None if own is None else standing_in(own, _read(folder.published_manifest))
+
+
+def _linked(folder: WarehouseFolder) -> int | None:
+    """Number of the snapshot that readers are led to; None if there is no link."""
+    try:
+        return int(folder.published.readlink().parent.name)
+    except (OSError, ValueError):
         return None
-    beside = _read(folder.published_manifest)
-    whole = beside if beside and beside.snapshot == inside.snapshot else None
-    own = _read(snapshot_file(folder, inside.snapshot).with_suffix(".json")) or whole or inside
-    return standing_in(own, beside)
 
 
 def manifest_inside(file: Path) -> Manifest | None:
@@ -134,28 +163,22 @@ def _what_is_there(folder: WarehouseFolder) -> str:
 
 
 def put_in_place(folder: WarehouseFolder, manifest: Manifest) -> None:
-    """Make a snapshot the published one: its bytes replace `intelsec.duckdb` in one step, then `intelsec.json` follows.
+    """Make a snapshot the published one: the link of readers leads to it in one step, then `intelsec.json` follows.
 
     The caller holds the lock.
     """
-    fresh = placing.unfinished(folder.root)
-    try:
-        placing.share(snapshot_file(folder, manifest.snapshot), fresh)
-        placing.replace(fresh, folder.published)
-    finally:
-        fresh.unlink(missing_ok=True)
+    placing.link(folder.published, _place(manifest.snapshot))
     _write(folder.published_manifest, manifest)
 
 
 def keep_manifest(folder: WarehouseFolder, manifest: Manifest) -> None:
     """Write the manifest beside a snapshot, which says that it was published. The caller holds the lock."""
-    _write(snapshot_file(folder, manifest.snapshot).with_suffix(".json"), replace(manifest, rolled_back_from=None))
+    _write(_manifest_file(folder, manifest.snapshot), replace(manifest, rolled_back_from=None))
 
 
 def next_number(folder: WarehouseFolder) -> int:
     """One more than any number that something here remembers. No clock is asked, so none can bring disorder."""
-    names = (_NAME.fullmatch(path.name) for path in folder.snapshots.glob("*"))
-    return max([_newest(_read(folder.published_manifest)), *(int(name[1]) for name in names if name)]) + 1
+    return max([_newest(_read(folder.published_manifest)), _linked(folder) or 0, *_numbers(folder)]) + 1
 
 
 def _newest(beside: Manifest | None) -> int:
@@ -163,14 +186,22 @@ def _newest(beside: Manifest | None) -> int:
     return max(beside.snapshot, beside.rolled_back_from or 0) if beside else 0
 
 
-def prune(folder: WarehouseFolder, keep: int, now: Manifest) -> tuple[int, ...]:
-    """Remove all but the last `keep` snapshots and the published one. Whoever has one open goes on reading it."""
+def prune(folder: WarehouseFolder, keep: int, in_use: Collection[int]) -> tuple[int, ...]:
+    """Remove all but the last `keep` snapshots and those `in_use`. Whoever has one open goes on reading it.
+
+    The one that was published until now is in use for a moment more: a reader may have followed the link to it and
+    not yet opened it.
+    """
     numbers = [manifest.snapshot for manifest in list_snapshots(folder)]
-    old = tuple(number for number in numbers[: max(len(numbers) - keep, 0)] if number != now.snapshot)
+    old = tuple(number for number in numbers[: max(len(numbers) - keep, 0)] if number not in in_use)
     for number in old:
-        snapshot_file(folder, number).with_suffix(".json").unlink(missing_ok=True)
-        snapshot_file(folder, number).unlink(missing_ok=True)
+        _remove(folder, number)
     return old
+
+
+def _remove(folder: WarehouseFolder, number: int) -> None:
+    _manifest_file(folder, number).unlink(missing_ok=True)
+    shutil.rmtree(snapshot_file(folder, number).parent, ignore_errors=True)
 
 
 def heal(folder: WarehouseFolder) -> Manifest | None:
@@ -181,63 +212,55 @@ def heal(folder: WarehouseFolder) -> Manifest | None:
     folder.snapshots.mkdir(parents=True, exist_ok=True)
     placing.sweep(folder.root)
     placing.sweep(folder.snapshots)
-    beside = _read(folder.published_manifest)
     try:
         now = published(folder)
     except DamagedSnapshot:
         now = None
-    else:
-        now = _restored(folder, beside) if now is None else _agreed(folder, now, beside)
+    if now is not None:
+        now = _agreed(folder, now)
+    elif (beside := _read(folder.published_manifest)) and snapshot_file(folder, beside.snapshot).exists():
+        put_in_place(folder, beside)  # the link is gone
+        now = beside
     _tidy(folder)
+    is_whole = now is not None and snapshot_file(folder, now.snapshot).stat().st_size == now.size
+    return now if is_whole else None
+
+
+def _agreed(folder: WarehouseFolder, now: Manifest) -> Manifest:
+    """What is published is among the snapshots, and both manifests say so."""
+    file = snapshot_file(folder, now.snapshot)
+    if not file.exists():  # a file put there by hand, out of a backup for example
+        file.parent.mkdir(exist_ok=True)
+        placing.copy(folder.published, file)
+        placing.sync(file)
+    if _read(_manifest_file(folder, now.snapshot)) is None:
+        now = _described(file, now)
+        keep_manifest(folder, now)
+    if _linked(folder) != now.snapshot or _read(folder.published_manifest) != now:
+        put_in_place(folder, now)
     return now
 
 
 def _tidy(folder: WarehouseFolder) -> None:
     """A file without its manifest: one that was published is described anew, any other goes."""
-    described = {manifest.snapshot for manifest in list_snapshots(folder)}
+    whole = {manifest.snapshot for manifest in list_snapshots(folder)}
     newest = _newest(_read(folder.published_manifest))
-    for path in folder.snapshots.glob("*"):
-        name = _NAME.fullmatch(path.name)
-        if name is None or int(name[1]) in described:
+    for number in _numbers(folder):
+        if number in whole:
             continue
-        inside = _inside_or_none(path) if path.suffix == ".duckdb" and int(name[1]) <= newest else None
-        if inside is None or inside.snapshot != int(name[1]):
-            path.unlink(missing_ok=True)
+        file = snapshot_file(folder, number)
+        try:
+            inside = manifest_inside(file) if number <= newest else None
+        except DamagedSnapshot:
+            inside = None
+        if inside is not None and inside.snapshot == number:
+            keep_manifest(folder, _described(file, inside))
         else:
-            keep_manifest(folder, replace(inside, sha256=placing.sha256_of(path), size=path.stat().st_size))
+            _remove(folder, number)
 
 
-def _inside_or_none(file: Path) -> Manifest | None:
-    try:
-        return manifest_inside(file)
-    except DamagedSnapshot:
-        return None
-
-
-def _agreed(folder: WarehouseFolder, now: Manifest, beside: Manifest | None) -> Manifest:
-    """What is published is among the snapshots, and both manifests say so."""
-    file = snapshot_file(folder, now.snapshot)
-    if not file.exists():
-        fresh = placing.unfinished(folder.snapshots)
-        placing.share(folder.published, fresh)
-        placing.replace(fresh, file)
-    if _read(file.with_suffix(".json")) is None:
-        now = replace(now, sha256=placing.sha256_of(file), size=file.stat().st_size)
-        keep_manifest(folder, now)
-    if beside != now:
-        _write(folder.published_manifest, now)
-    return now
-
-
-def _restored(folder: WarehouseFolder, beside: Manifest | None) -> Manifest | None:
-    """The published file is gone: the snapshot it shared its bytes with takes its place."""
-    if beside is None:
-        return None
-    file = snapshot_file(folder, beside.snapshot)
-    if not file.exists() or placing.sha256_of(file) != beside.sha256:
-        return None
-    put_in_place(folder, beside)
-    return beside
+def _described(file: Path, manifest: Manifest) -> Manifest:
+    return replace(manifest, sha256=placing.sha256_of(file), size=file.stat().st_size)
 
 
 def _write(path: Path, manifest: Manifest) -> None:

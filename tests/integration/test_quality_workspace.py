@@ -87,8 +87,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         publish_all(root)
         place = Workspace(root, folder / "home")
         place.lake.begin(FIRST)
+        catalogue = catalogue_of(place)
         for day in DAYS:
-            build_day(place, catalogue_of(place), day)
+            build_day(place, catalogue, day)
+        place.store().close()  # made once: each test would make its own
 
     folder = once(tmp_path_factory, "quality", build)
     return Workspace(folder / "data", folder / "home")
@@ -399,6 +401,7 @@ def test_the_checks_run_in_a_job_of_their_own_and_report_with_evidence(place: Wo
     assert len(asked) == len(evaluations) - 2
 
 
+@pytest.mark.slow
 def test_one_check_can_be_run_by_itself(place: Workspace, asked: Asked) -> None:
     import dagster as dg
 

@@ -5,6 +5,7 @@ What the log holds is tested in `test_store` and `test_misp_push`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -90,13 +91,37 @@ def test_what_has_not_changed_is_not_written_again(exported: Workspace, tmp_path
     assert [path.stat().st_mtime_ns for path in paths] == before
 
 
-def test_an_export_more_changes_only_the_partitions_of_its_day(exported: Workspace, tmp_path: Path) -> None:
+def test_an_attempt_that_ends_as_the_one_before_is_no_news(exported: Workspace, tmp_path: Path) -> None:
     workspace = exported.copy(tmp_path / "home")
     (outcome,) = workspace.run(NEXT, job="export")
     assert outcome.error is None
     changed = kept(workspace, DAY, LATER)
+    assert not any(changed["export_attempts"].values())
+    assert not any(changed["export_writes"].values())
+
+
+def test_an_attempt_that_ends_otherwise_changes_only_the_partition_of_its_day(
+    exported: Workspace, tmp_path: Path
+) -> None:
+    workspace = exported.copy(tmp_path / "home")
+    with workspace.store() as store:
+        before = store.exports(NEXT, "misp")[0]
+        store.record_export(replace(before, status="unavailable", detail="nobody answered"))
+    changed = kept(workspace, DAY, LATER)
     assert changed["export_attempts"] == {str(DAY): False, str(NEXT): True, str(LATER): False}
-    assert not any(changed["export_writes"].values())  # nothing was left to tell
+    assert not any(changed["export_writes"].values())
+
+
+def test_a_day_whose_export_was_not_written_down_is_written_down_with_the_next(
+    exported: Workspace, tmp_path: Path
+) -> None:
+    workspace = exported.copy(tmp_path / "home")
+    for table in TABLES:
+        for path in (workspace.home / "lake" / table).glob(f"{DAY}.*"):
+            path.unlink()
+    kept(workspace, NEXT)
+    folders = [f"lake/{table}" for table in TABLES]
+    assert workspace.content(*folders) == exported.content(*folders)
 
 
 def test_a_past_day_is_rebuilt_with_the_same_bytes_alone_or_with_others(exported: Workspace, tmp_path: Path) -> None:

@@ -88,6 +88,11 @@ class Lake:
         found = ((day, self._stamp(asset, day)) for day in self.days(asset))
         return {day: file.sha256 for day, file in found if file is not None}
 
+    def rows(self, asset: str, day: date) -> int:
+        """Rows of the partition by its stamp; 0 if there is none."""
+        file = self._stamp(asset, day)
+        return 0 if file is None else file.rows
+
     def origin(self) -> date | None:
         """First day of this lake: the one day that may start without a day before it."""
         marker = self.root / "origin.json"

@@ -17,9 +17,12 @@ from intelsec_assets.kpis.warehouse.build import Outcome, build, read_loaded, re
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.locking import warehouse_lock
 from intelsec_assets.kpis.warehouse.project import Project, load_project
-from intelsec_assets.kpis.warehouse.sources import Load, plan_load, relation
+from intelsec_assets.kpis.warehouse.sources import Load, batches, plan_load, relation
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.tables import TABLES
+
+# observations and indicators in one go of dbt: more are loaded in parts, so that memory does not grow with history
+MOST_ROWS = 1_500_000
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +68,21 @@ class Warehouse:
             verdict = read_verdict(self.folder)
             if not load.is_needed and verdict is not None and verdict["passed"]:
                 return None
+            parts = batches(load, self._rows(load.days), MOST_ROWS) or [load]
             return build(
                 self.folder,
                 self.project,
                 load,
-                self._relations(load),
+                [(part, self._relations(part)) for part in parts],
                 export_threshold=export_threshold,
                 models=models,
                 progress=lambda name, number, of: progress(f"{number}/{of} {name}"),
                 inherited=[descriptor],
             )
+
+    def _rows(self, days: Collection[date]) -> dict[date, int]:
+        """Rows of each day's largest tables."""
+        return {day: sum(self.lake.rows(table, day) for table in ("observations", "indicators")) for day in days}
 
     def _relations(self, load: Load) -> dict[str, str]:
         """By table the query over the partitions to read, each proved to be the file that was written."""

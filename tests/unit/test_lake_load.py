@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from intelsec_assets import engine
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
-from intelsec_assets.kpis.warehouse.sources import DayNotWhole, Load, OldSchema, plan_load, relation, table_versions
+from intelsec_assets.kpis.warehouse.sources import (
+    DayNotWhole,
+    Load,
+    OldSchema,
+    batches,
+    plan_load,
+    relation,
+    table_versions,
+)
 from intelsec_assets.tables import Column, Table
 
 FIRST = date(2026, 3, 2)
@@ -119,6 +127,38 @@ def test_loading_in_any_order_ends_with_nothing_to_load(days: list[int], data: s
         held = loaded_after(load)
 
     assert not plan_load(stamps(*days), day(max(days)), held).is_needed
+
+
+def test_a_long_load_is_done_in_parts_of_whole_days_in_order() -> None:
+    load = plan_load(stamps(0, 1, 2, 3, 4), day(4), {})
+
+    parts = batches(load, {day(0): 4, day(1): 4, day(2): 20, day(3): 1, day(4): 1}, most=10)
+
+    assert [part.days for part in parts] == [(day(0), day(1)), (day(2),), (day(3), day(4))]
+    assert [part.starts_anew for part in parts] == [True, False, False]
+    assert parts[1].read == {"indicators": (day(2),), "observations": (day(2),)}
+
+
+def test_a_part_looks_at_no_day_that_is_not_loaded_yet() -> None:
+    before = plan_load(stamps(0, 1), day(1), {})
+    load = plan_load(stamps(0, 1, 2, 3, d0="x"), day(3), loaded_after(before))
+
+    first, second, third = batches(load, dict.fromkeys(load.days, 6), most=10)
+
+    assert first.window_days == (day(0), day(1))
+    assert second.window_days == (day(2),)
+    assert third.window_days == (day(3),)
+
+
+@given(st.sets(st.integers(0, 30), min_size=1), st.integers(1, 50), st.data())
+def test_parts_hold_every_day_once(days: set[int], most: int, data: st.DataObject) -> None:
+    load = plan_load(stamps(*days), day(max(days)), {})
+    rows = {each: data.draw(st.integers(0, 40)) for each in load.days}
+
+    parts = batches(load, rows, most)
+
+    assert [each for part in parts for each in part.days] == list(load.days)
+    assert all(len(part.days) == 1 or sum(rows[each] for each in part.days) <= most for part in parts)
 
 
 def test_a_table_has_another_version_when_one_of_its_partitions_changed() -> None:

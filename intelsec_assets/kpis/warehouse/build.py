@@ -18,12 +18,13 @@ import duckdb
 from intelsec_assets import engine
 from intelsec_assets.engine import sql_text
 from intelsec_assets.invariants import SAMPLE
-from intelsec_assets.kpis.warehouse.dbt_call import NodeResult, Progress, call_dbt
+from intelsec_assets.kpis.warehouse.dbt_call import NodeResult, Order, Progress, call_dbt
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.project import PROJECT_FOLDER, Model, ModelTest, Project
 from intelsec_assets.kpis.warehouse.sources import Load
 
-_SUCCESS, _PASSED, _WARNED, _SKIPPED = "success", "pass", "warn", "skipped"
+_SUCCESS, _PASSED, _SKIPPED = "success", "pass", "skipped"
+_AS_IT_SHOULD_BE = frozenset({_SUCCESS, _PASSED})
 
 
 @dataclass(frozen=True)
@@ -145,14 +146,14 @@ def build(
     folder: WarehouseFolder,
     project: Project,
     load: Load,
-    lake: Mapping[str, str],
+    parts: Sequence[tuple[Load, Mapping[str, str]]],
     *,
     export_threshold: float,
     models: Sequence[str] = (),
     progress: Progress = lambda _name, _number, _of: None,
     inherited: Sequence[int] = (),
 ) -> Outcome:
-    """Bring the private file up to the lake; `lake` has by table the query over the partitions to load.
+    """Bring the private file up to the lake, part by part; each comes with the query over its partitions by table.
 
     The caller holds the lock, whose descriptor goes into `inherited`. `models` restricts to some, with their tests:
     the rest stays as it was and nothing counts as loaded. Raises DbtError if dbt could not run; failed models and
@@ -170,31 +171,44 @@ def build(
     results = call_dbt(
         PROJECT_FOLDER,
         [
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            *(["--full-refresh"] if load.starts_anew else []),
-            *(["--select", *models] if models else []),
+            Order(
+                [
+                    *("build", "--exclude-resource-type", "unit_test"),
+                    *(["--full-refresh"] if part.starts_anew else []),
+                    *(["--select", *models] if models else []),
+                ],
+                {
+                    "build_file": str(folder.build_file),
+                    "lake": dict(lake),
+                    "days": [str(day) for day in part.days],
+                    "window_days": [str(day) for day in part.window_days],
+                    "past_changed": part.past_changed,
+                    "export_threshold": export_threshold,
+                },
+            )
+            for part, lake in parts
         ],
-        {
-            "build_file": str(folder.build_file),
-            "lake": dict(lake),
-            "days": [str(day) for day in load.days],
-            "window_days": [str(day) for day in load.window_days],
-            "past_changed": load.past_changed,
-            "export_threshold": export_threshold,
-        },
         target_path=folder.dbt,
         parsed=project.parsed,
         progress=progress,
         inherited=inherited,
     )
-    outcome = _outcome(folder, project, load, name, {result.unique_id: result for result in results})
+    outcome = _outcome(folder, project, load, name, _over_all(results))
     if not models:
         if not outcome.failed:
             _remember(folder, project, load)
         _write_verdict(folder, outcome.verdict())
     return outcome
+
+
+def _over_all(results: Sequence[Sequence[NodeResult]]) -> dict[str, NodeResult]:
+    """Each node's result over all parts: the first that was not as it should be, else the last."""
+    found: dict[str, NodeResult] = {}
+    for part in results:
+        for result in part:
+            if found.get(result.unique_id, result).status in _AS_IT_SHOULD_BE:
+                found[result.unique_id] = result
+    return found
 
 
 def _outcome(

@@ -40,38 +40,42 @@ class NodeResult:
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class Order:
+    """One invocation of dbt: what it is asked, and with which variables."""
+
+    arguments: Sequence[str]
+    variables: Mapping[str, Any]
+
+
 def call_dbt(
     project: Path,
-    arguments: Sequence[str],
-    variables: Mapping[str, Any],
+    orders: Sequence[Order],
     *,
     target_path: Path,
     parsed: Path | None = None,
     progress: Progress = lambda _name, _number, _of: None,
     inherited: Sequence[int] = (),
-) -> list[NodeResult]:
-    """Run dbt on the project folder. `inherited` are file descriptors the child keeps open: locks outlive their holder.
+) -> list[list[NodeResult]]:
+    """Run dbt on the project folder, the orders one after another until one fails; the results of each that ran.
 
-    Raises DbtError if it could not run at all; failed models and tests are results.
+    `inherited` are file descriptors the child keeps open: locks outlive their holder. Raises DbtError if dbt could not
+    run at all; failed models and tests are results.
     """
     target_path.mkdir(parents=True, exist_ok=True)
     places = [
-        "--project-dir",
-        project,
-        "--profiles-dir",
-        project,
-        "--target-path",
-        target_path,
-        "--log-path",
-        target_path,
+        *("--project-dir", project, "--profiles-dir", project),
+        *("--target-path", target_path, "--log-path", target_path),
     ]
-    order = {
-        "arguments": ["--no-use-colors", "--quiet", *arguments, *(str(place) for place in places)],
-        "vars": variables,
+    asked = {
+        "arguments": ["--no-use-colors", "--quiet"],
+        "orders": [
+            {"arguments": [*order.arguments, *(str(place) for place in places)], "vars": order.variables}
+            for order in orders
+        ],
         "parsed": None if parsed is None else str(parsed),
     }
-    errors: list[str] = []
-    results: list[NodeResult] | None = None
+    answers = _Answers(progress)
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(
             [sys.executable, "-m", _CHILD],
@@ -85,18 +89,10 @@ def call_dbt(
         try:
             assert child.stdin is not None
             assert child.stdout is not None
-            json.dump(order, child.stdin)
+            json.dump(asked, child.stdin)
             child.stdin.close()
             for line in child.stdout:
-                answer = json.loads(line)
-                if answer["event"] == "node":
-                    progress(answer["name"], answer["number"], answer["of"])
-                elif answer["event"] == "error":
-                    errors.append(answer["text"])
-                else:
-                    errors += [answer["error"]] if answer["error"] else []
-                    found = answer["results"]
-                    results = None if found is None else [NodeResult(**result) for result in found]
+                answers.hear(json.loads(line))
             child.wait()
         finally:
             if child.poll() is None:
@@ -104,7 +100,29 @@ def call_dbt(
                 child.wait()
         said.seek(0)
         last_words = said.read()[-_LAST_WORDS:]
-    if child.returncode != 0 or results is None:
-        cause = "\n".join(dict.fromkeys(errors)) or last_words or f"it ended with {child.returncode}"
-        raise DbtError(f"dbt {arguments[0]} could not run: {cause.strip()}. Its log: {target_path / 'dbt.log'}")
-    return results
+    if child.returncode != 0 or answers.is_broken:
+        cause = "\n".join(dict.fromkeys(answers.errors)) or last_words or f"it ended with {child.returncode}"
+        asked_for = orders[len(answers.results) - 1].arguments[0] if answers.results else orders[0].arguments[0]
+        raise DbtError(f"dbt {asked_for} could not run: {cause.strip()}. Its log: {target_path / 'dbt.log'}")
+    return answers.results
+
+
+class _Answers:
+    """What the child has said so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.errors: list[str] = []
+        self.results: list[list[NodeResult]] = []
+        self.is_broken = True
+
+    def hear(self, answer: Mapping[str, Any]) -> None:
+        """Take a line of it."""
+        if answer["event"] == "node":
+            self._progress(answer["name"], answer["number"], answer["of"])
+        elif answer["event"] == "error":
+            self.errors.append(answer["text"])
+        else:
+            self.errors += [answer["error"]] if answer["error"] else []
+            self.is_broken = answer["results"] is None
+            self.results.append([NodeResult(**result) for result in answer["results"] or []])

@@ -1,4 +1,4 @@
-"""dbt in a process of its own: reads one order from standard input, answers with a JSON line an event.
+"""dbt in a process of its own: reads its orders from standard input, answers with a JSON line an event.
 
 Run as `python -m intelsec_assets.kpis.warehouse.dbt_process` by `build` and `project`. A process of its own because dbt
 replaces log handlers, working folder and warnings of whatever imports it, and because a build must be killable.
@@ -15,25 +15,29 @@ PARSED = "partial_parse.msgpack"  # dbt's own form of a parsed project, written 
 
 
 def main() -> int:
-    """Carry out the order; 0 if dbt ended by itself, whatever it found."""
-    order: dict[str, Any] = json.load(sys.stdin)
+    """Carry out the orders one after another until one fails; 0 if dbt ended by itself, whatever it found."""
+    asked: dict[str, Any] = json.load(sys.stdin)
     # dbt prints where it likes: standard output belongs to the answers
     answers, sys.stdout = sys.stdout, sys.stderr
 
     from dbt.cli.main import dbtRunner
 
-    manifest = _parsed(Path(order["parsed"])) if order.get("parsed") else None
-    runner = dbtRunner(manifest=manifest, callbacks=[lambda event: _tell_progress(answers, event)])
-    outcome = runner.invoke([*order["arguments"], "--vars", json.dumps(order["vars"])])
-    results = getattr(outcome.result, "results", None)
-    _tell(
-        answers,
-        {
-            "event": "end",
-            "error": None if outcome.exception is None else str(outcome.exception),
-            "results": None if results is None else [_result(result) for result in results],
-        },
-    )
+    for order in asked["orders"]:
+        # each on the project as it was parsed: dbt leaves what it compiled in the one it is given
+        manifest = _parsed(Path(asked["parsed"])) if asked.get("parsed") else None
+        runner = dbtRunner(manifest=manifest, callbacks=[lambda event: _tell_progress(answers, event)])
+        outcome = runner.invoke([*asked["arguments"], *order["arguments"], "--vars", json.dumps(order["vars"])])
+        results = getattr(outcome.result, "results", None)
+        _tell(
+            answers,
+            {
+                "event": "end",
+                "error": None if outcome.exception is None else str(outcome.exception),
+                "results": None if results is None else [_result(result) for result in results],
+            },
+        )
+        if not outcome.success:
+            break
     return 0
 
 

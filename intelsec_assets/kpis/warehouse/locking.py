@@ -1,4 +1,4 @@
-"""The lock of the warehouse folder: one process builds, publishes or rolls back at a time, and a dead one blocks nobody.
+"""The lock of the warehouse folder: one process builds, publishes or rolls back at a time; a dead one blocks nobody.
 
 Dagster's pool orders runs among themselves; this lock is what keeps two writers apart whoever started them.
 """

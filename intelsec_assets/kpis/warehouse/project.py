@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from intelsec_assets.kpis.warehouse.dbt_call import call_dbt
+from intelsec_assets.kpis.warehouse.dbt_call import Order, call_dbt
 from intelsec_assets.kpis.warehouse.dbt_process import PARSED
 from intelsec_assets.kpis.warehouse.docs import ColumnDoc, ModelDoc
 from intelsec_assets.settings import REPOSITORY
@@ -147,7 +147,7 @@ def _one_at_a_time(lock: Path) -> Iterator[None]:
 def _parse(folder: Path, wanted: str) -> dict[str, Any]:
     target = folder / "target" / "parse"
     (target / "warehouse.duckdb").unlink(missing_ok=True)
-    call_dbt(folder, ["compile"], {"build_file": str(target / "warehouse.duckdb")}, target_path=target)
+    call_dbt(folder, [Order(["compile"], {"build_file": str(target / "warehouse.duckdb")})], target_path=target)
     manifest = json.loads((target / "manifest.json").read_text())
     for old in (folder / "target").glob("*.msgpack"):
         old.unlink()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Load:
 
     `window_days` adds the days whose windows look back at one of `days`; `read` holds by table the days it has among
     `days`; `versions` the content hash of every whole day's partitions as `table@day`; `kept` the same of days that
-    were loaded and that the lake no longer holds.
+    were loaded and that the lake no longer holds; `loaded` the days that are in the warehouse already.
     """
 
     days: tuple[date, ...]
@@ -48,6 +48,7 @@ class Load:
     versions: Mapping[str, str]
     newest: date
     kept: Mapping[str, str]
+    loaded: tuple[date, ...] = ()
 
     @property
     def vanished(self) -> list[date]:
@@ -58,6 +59,37 @@ class Load:
     def is_needed(self) -> bool:
         """False when the warehouse holds every partition as it is now."""
         return bool(self.days)
+
+
+def batches(load: Load, rows: Mapping[date, int], most: int) -> list[Load]:
+    """The load in parts, in the order of days, so that no part has more than `most` rows unless it is a single day.
+
+    `rows` counts a day's rows. Loading the parts in turn comes to the same tables as loading all at once.
+    """
+    parts: list[list[date]] = []
+    size = 0
+    for day in load.days:
+        size += rows.get(day, 0)
+        if not parts or (size > most and parts[-1]):
+            parts.append([])
+            size = rows.get(day, 0)
+        parts[-1].append(day)
+    loaded = set(load.loaded)
+    found = []
+    for number, part in enumerate(parts):
+        loaded |= set(part)
+        found.append(
+            replace(
+                load,
+                days=tuple(part),
+                window_days=tuple(
+                    day for day in sorted(loaded) if any(start <= day < start + WINDOW for start in part)
+                ),
+                starts_anew=load.starts_anew and number == 0,
+                read={table: tuple(day for day in days if day in part) for table, days in load.read.items()},
+            )
+        )
+    return found
 
 
 def plan_load(
@@ -89,6 +121,7 @@ def plan_load(
         versions=versions,
         newest=whole[-1],
         kept={key: sha256 for key, sha256 in known.items() if _day(key) not in whole},
+        loaded=tuple(sorted(loaded_days & set(whole))),
     )
 
 

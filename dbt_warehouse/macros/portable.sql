@@ -35,3 +35,15 @@
 {% macro shown(column) -%}
     cast(cast(floor({{ column }} * 1000 + 0.5) / 1000 as decimal(9, 3)) as {{ dbt.type_string() }})
 {%- endmacro %}
+
+{# PostgreSQL takes a while to notice a new table, and plans joins of tables it knows nothing of as loops in loops. #}
+{% macro take_statistics() -%}
+    {{- return(adapter.dispatch('take_statistics', 'intelsec')()) -}}
+{%- endmacro %}
+
+{% macro default__take_statistics() -%}
+{%- endmacro %}
+
+{% macro postgres__take_statistics() -%}
+    analyze {{ this }}
+{%- endmacro %}

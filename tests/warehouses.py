@@ -5,6 +5,7 @@ What is claimed about it is in the tests.
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -27,3 +28,14 @@ def published_sample(factory: pytest.TempPathFactory) -> Workspace:
         assert [outcome.error for outcome in outcomes if outcome.error] == []
 
     return on_the_sample(once(factory, "published-sample", build) / "home")
+
+
+def borrowed(workspace: Workspace, home: Path, *own: str) -> Workspace:
+    """The same workspace in another home, where only what is `own` is a copy and can be changed."""
+    home.mkdir()
+    for path in workspace.home.iterdir():
+        if path.name in own:
+            shutil.copytree(path, home / path.name, symlinks=True)
+        else:
+            (home / path.name).symlink_to(path)
+    return Workspace(workspace.data, home)

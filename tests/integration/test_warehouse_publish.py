@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from intelsec_assets.kpis.warehouse import placing
@@ -84,6 +85,49 @@ def test_readers_beside_a_writer_see_old_or_new_and_never_an_error(
         assert reads >= 20
         assert builds > 1
     assert list(folder.snapshots.glob(".*")) == []
+
+
+# flips the link at full speed, as no publisher could
+FLIPS = """
+import os, sys
+from pathlib import Path
+root, stop, number = Path(sys.argv[1]), Path(sys.argv[2]), 0
+print("flipping", flush=True)
+while not stop.exists():
+    number += 1
+    os.symlink(f"snapshots/{1 + number % 2:06}/intelsec.duckdb", root / "flip")
+    os.replace(root / "flip", root / "intelsec.duckdb")
+print(number)
+"""
+
+
+@pytest.mark.parametrize("reads", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_who_opens_the_file_at_the_very_moment_of_a_replacement_reads_one_snapshot(tmp_path: Path, reads: int) -> None:
+    """DuckDB opens a file twice. With a file in the place of the link one of 20 reads here lacks tables."""
+    folder, stop = WarehouseFolder(tmp_path), tmp_path / "stop"
+    published_build(folder, 1, rows=3)
+    published_build(
+        folder, 2, rows=4000, more="create table intermediate.more as select md5(i::text) from range(9999) r(i)"
+    )
+    flipping = started(FLIPS, folder.root, stop)
+    try:
+        assert flipping.stdout is not None
+        assert flipping.stdout.readline() == "flipping\n"
+        attached = {build_seen(folder.published) for _ in range(reads // 2)}
+        opened = {build_opened(folder.published) for _ in range(reads // 2)}
+    finally:
+        stop.touch()
+        out, errors = flipping.communicate(timeout=PROMPT)
+    assert int(out) > reads, errors
+    assert attached == opened == {1, 2}
+
+
+def build_opened(file: Path) -> int:
+    """The same as `build_seen`, opened the way people do."""
+    with duckdb.connect(str(file), read_only=True, config={"threads": 1}) as con:
+        found = con.execute("select build from main.fct_left union select build from marts.dim_right").fetchall()
+    ((number,),) = found
+    return int(number)
 
 
 # ---------------------------------------------------------------- kill -9
@@ -162,7 +206,7 @@ def killed(begun: Path, homes: Path, what: str, step: int) -> list[Path]:
     return left
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_publication_killed_anywhere_leaves_old_or_new_and_the_next_one_heals(tmp_path: Path, step: int) -> None:
     begun = WarehouseFolder(tmp_path / "begun")
     published_build(begun, 1)

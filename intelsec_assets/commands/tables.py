@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +16,6 @@ from intelsec_assets.commands.faces import WRONG_USE, Data, Json, day_option, fa
 from intelsec_assets.commands.reading import SnapshotDay, opened, say_how_old
 from intelsec_assets.kpis.warehouse import dictionary
 from intelsec_assets.kpis.warehouse.dictionary import Entry, Example, UnknownTable
-from intelsec_assets.settings import Settings
 
 _WIDTH = 118
 
@@ -30,13 +28,14 @@ def tables(day: SnapshotDay = None, data: Data = None, json: Json = False) -> No
     settings, pinned = workspace_settings(data), day_option(day)
     with opened(settings, pinned) as con:
         entries = dictionary.list_tables(con)
+        newest = dictionary.snapshot_day(con)
     if json:
         print_json([_as_json(entry) for entry in entries])
     else:
         typer.echo(f"{'table':<25}{'rows':>10}  {'newest day':<12}a row is")
         for entry in entries:
             typer.echo(f"{entry.name:<25}{entry.rows:>10,}  {entry.newest_day or ''!s:<12}{_first_line(entry.grain)}")
-    _say_how_old(settings, entries, pinned)
+    say_how_old(settings, newest, pinned)
 
 
 def describe(
@@ -53,6 +52,7 @@ def describe(
     with opened(settings, pinned) as con:
         try:
             entry = dictionary.describe(con, table)
+            newest = dictionary.snapshot_day(con)
         except UnknownTable as error:
             fail(str(error), WRONG_USE)
     found = dictionary.examples().get(entry.name, ())
@@ -62,7 +62,7 @@ def describe(
     else:
         for line in _lines(entry, sources, found):
             typer.echo(line)
-    _say_how_old(settings, [entry], pinned)
+    say_how_old(settings, newest, pinned)
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:
@@ -105,9 +105,3 @@ def _part(name: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _type(name: str) -> str:
     return name.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-
-
-def _say_how_old(settings: Settings, entries: Sequence[Entry], pinned: date | None) -> None:
-    days = [entry.newest_day for entry in entries if entry.newest_day is not None]
-    if days:
-        say_how_old(settings, max(days), pinned)

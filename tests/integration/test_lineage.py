@@ -96,6 +96,7 @@ def test_the_way_ends_at_lines_as_the_publisher_wrote_them(
     for row, raw in zip(last.rows, last.raw, strict=True):
         assert raw.text is not None, raw.note
         assert row["raw_value"] in raw.text or raw.text in row["raw_value"]
+    assert [taken.problem for taken in trace.steps if taken.problem] == []
     assert trace.changed == ()
     assert [part for taken in trace.steps for part in taken.partitions if part.sha256 is None] == []
 
@@ -155,6 +156,21 @@ def test_a_figure_that_its_rows_do_not_come_to_is_called_wrong(
     printed = capsys.readouterr().out
     assert "value 0.99 is NOT 0.313585" in printed
     assert "WRONG       value: the row says 0.99, its rows come to 0.313585" in printed
+
+
+def test_a_snapshot_of_before_a_column_was_there_is_told_as_far_as_it_goes(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = borrowed(workspace, tmp_path / "home", "warehouse")
+    file = WarehouseFolder(older.home).published
+    file.chmod(0o644)
+    with duckdb.connect(str(file)) as con:
+        con.execute("create or replace view fct_feed_day as select * exclude (live_indicators) from marts.fct_feed_day")
+
+    assert older.here(monkeypatch, "lineage", "fct_feed_day", "foundry-c2", "--rows", "1") == 0
+    printed = capsys.readouterr().out
+    assert "not there   this snapshot has other columns than today's: 'live_indicators'" in printed
+    assert "4. new indicators: 27 rows" in printed
 
 
 def test_the_command_tells_a_score_from_its_points_to_the_line(

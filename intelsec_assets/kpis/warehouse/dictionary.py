@@ -30,6 +30,7 @@ __all__ = [
     "list_tables",
     "made_from",
     "quoted",
+    "snapshot_day",
 ]
 
 
@@ -78,6 +79,13 @@ def list_tables(con: duckdb.DuckDBPyConnection) -> list[Entry]:
     ]
     order = {"kpi": 0, "fct": 1, "dim": 2}
     return sorted(found, key=lambda entry: (order.get(entry.name.split("_")[0], 3), entry.name))
+
+
+def snapshot_day(con: duckdb.DuckDBPyConnection) -> date:
+    """The newest day that the file holds."""
+    ((day,),) = con.execute("select day from main.snapshot").fetchall()
+    found: date = day
+    return found
 
 
 def describe(con: duckdb.DuckDBPyConnection, name: str) -> Entry:

@@ -128,16 +128,18 @@ class Tracer:
                 yield from ((step, found) for found in self._summed(step, sql, bound, values)[1])
 
     def _take(self, step: Step, values: Row, most: int) -> Taken:
-        shown = written_out(step.sql, values)
         try:
             sql, bound = self._ready(step, values)
+            total, sums = self._summed(step, sql, bound, values)
         except LakeError as error:
-            return Taken(step, shown, 0, (), (), (), problem=str(error))
-        total, sums = self._summed(step, sql, bound, values)
+            return Taken(step, step.sql, 0, (), (), (), problem=str(error))
+        except (KeyError, duckdb.BinderException) as error:
+            problem = f"this snapshot has other columns than today's: {error}"
+            return Taken(step, step.sql, 0, (), (), (), problem=problem)
         rows = _rows(self.con, f"from ({sql}) limit {most}", bound)
         return Taken(
             step,
-            shown,
+            written_out(sql, values),
             total,
             tuple(rows),
             sums,

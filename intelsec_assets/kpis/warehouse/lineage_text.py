@@ -16,6 +16,7 @@ _MARGIN = 12
 _INDENT = " " * _MARGIN
 _PARTITIONS_SHOWN = 7  # a week of days; the rest is counted
 _VALUES = {"value", "raw_value", "entry"}  # what could be clicked
+_TELLING = {"reason", "detail"}  # sentences in which such a value may stand
 # of a feed line, shown in front of the rest or by the line itself
 _TOLD = {"day", "feed", "file", "line", "raw_value", "snapshot_sha256", "indicator_type", "value", "reason"}
 _RAW_SHOWN = 160  # characters of a line as published: a CSV row is whole, of a JSON object the place of the value
@@ -28,9 +29,9 @@ def render(trace: Trace) -> str:
 
 def _lines(trace: Trace) -> Iterator[str]:
     yield f"{trace.table}  {_cells(trace.key)}"
-    yield from _part(
-        "row", [f"{name:<21}{_cell(name, cell)}" for name, cell in trace.row.items() if name not in trace.key]
-    )
+    told = {name: cell for name, cell in trace.row.items() if name not in trace.key}
+    width = max(map(len, told)) + 2
+    yield from _part("row", [f"{name:<{width}}{_cell(name, cell)}" for name, cell in told.items()])
     yield from _part("made of", [trace.says])
     for number, taken in enumerate(trace.steps, start=1):
         yield ""
@@ -120,7 +121,11 @@ def _cells(row: Mapping[str, Any]) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
-    return _value(value) if name in _VALUES and isinstance(value, str) else _text(value)
+    if isinstance(value, str) and name in _VALUES:
+        return _value(value)
+    if isinstance(value, str) and name in _TELLING:
+        return shown(value.replace("http", "hxxp"))
+    return _text(value)
 
 
 def _value(text: str) -> str:

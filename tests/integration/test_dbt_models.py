@@ -16,7 +16,9 @@ import yaml
 from intelsec_assets import engine
 from intelsec_assets.engine import sql_text
 from intelsec_assets.kpis.warehouse.project import PROJECT_FOLDER, Project, load_project
-from tests.dbt_builds import DAY, LAST, Built, Sequel, bad, built_once, carry_out, differences, with_another_day
+from tests.dbt_builds import Built, Sequel, bad, built_once, differences
+from tests.dbt_lakes import DAY, LAST, with_another_day
+from tests.dbt_orders import carry_out
 from tests.warehouses import published_sample
 
 # models that only rename or pass on: there is nothing to try out

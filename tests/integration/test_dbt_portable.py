@@ -21,7 +21,9 @@ from intelsec_assets import engine
 from intelsec_assets.engine import sql_text
 from intelsec_assets.kpis.warehouse.dbt_process import PARSED
 from intelsec_assets.kpis.warehouse.project import Project, load_project
-from tests.dbt_builds import DAY, LAST, Built, Sequel, bad, built_once, carry_out, tables
+from tests.dbt_builds import Built, Sequel, bad, built_once, tables
+from tests.dbt_lakes import DAY, LAST
+from tests.dbt_orders import carry_out
 
 A_HAIR = 1e-9  # engines add doubles up in another order
 

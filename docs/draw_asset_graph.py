@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -34,8 +35,12 @@ COLOURS = {  # group -> fill, border: light enough for dark text on either page 
     "indicators": ("#dcfce7", "#16a34a"),
     "exports": ("#ffedd5", "#ea580c"),
     "kpis": ("#f3e8ff", "#9333ea"),
+    "quality": ("#fee2e2", "#dc2626"),
+    "warehouse": ("#cffafe", "#0891b2"),
 }
 FEEDS = "feeds/<name>"  # the snapshots of all feeds are one node
+STAGING, MODELS = "stg_*", "dim_*, fct_*, kpi_*"  # so are the models of the warehouse, with what lies between them
+_FOLDED = {"feeds": FEEDS, "warehouse_staging": STAGING, "warehouse_intermediate": MODELS, "warehouse": MODELS}
 
 
 @dataclass(frozen=True)
@@ -50,24 +55,37 @@ class Node:
 
 
 def nodes(definitions: dg.Definitions) -> dict[str, Node]:
-    """The location's assets by name, feeds folded into one, in the order of their names."""
+    """The location's assets by name, families of assets folded into one, in the order of their names."""
     graph = definitions.resolve_asset_graph()
-    feeds = 0
-    found: dict[str, Node] = {}
+    members: dict[str, list[dg.AssetKey]] = {}
     for key in sorted(graph.get_all_asset_keys()):
-        asset = graph.get(key)
-        if key.path[0] == "feeds" and len(key.path) > 1:
-            feeds += 1
-            found[FEEDS] = Node(FEEDS, asset.group_name, f"an asset a feed: {feeds} in the sample", frozenset(), False)
-            continue
-        parents = {FEEDS if len(parent.path) > 1 else parent.path[0] for parent in asset.parent_keys}
-        blocking = sum(graph.get_check_spec(check).blocking for check in asset.check_keys)
-        others = len(asset.check_keys) - blocking
-        checks = [f"{blocking} blocking checks"] * bool(blocking) + [f"{others} advisory"] * bool(others)
-        name = key.path[0]
-        text = ", ".join(checks) or _own_words(name)
-        found[name] = Node(name, asset.group_name, text, frozenset(parents - {name}), name in parents)
+        members.setdefault(_drawn_as(graph, key), []).append(key)
+    found = {}
+    for name, keys in members.items():
+        parents = {_drawn_as(graph, parent) for key in keys for parent in graph.get(key).parent_keys}
+        checks = [graph.get_check_spec(check) for key in keys for check in graph.get(key).check_keys]
+        blocking = sum(check.blocking for check in checks)
+        text = _small_print(name, len(keys), blocking, len(checks) - blocking)
+        group = graph.get(keys[0]).group_name.split("_")[0]
+        found[name] = Node(
+            name, group, text, frozenset(parents - {name}), keys == [dg.AssetKey(name)] and name in parents
+        )
     return found
+
+
+def _drawn_as(graph: Any, key: dg.AssetKey) -> str:
+    if len(key.path) > 1:
+        return FEEDS
+    is_model = "dbt" in graph.get(key).kinds
+    return _FOLDED[graph.get(key).group_name] if is_model else key.path[0]
+
+
+def _small_print(name: str, members: int, blocking: int, others: int) -> str:
+    if name == FEEDS:
+        return f"an asset a feed: {members} in the sample"
+    checks = [f"{blocking} blocking checks"] * bool(blocking) + [f"{others} advisory"] * bool(others)
+    told = [f"{members} models"] * (members > 1) + checks
+    return ", ".join(told) or _own_words(name)
 
 
 def _own_words(name: str) -> str:
@@ -83,6 +101,8 @@ def _own_words(name: str) -> str:
         "warninglist_terms": "lists and policies that day",
         "daily_summary": "what a run prints",
         "warehouse_snapshot": "one DuckDB file for analysts",
+        "warehouse_postgresql": "the same for many readers",
+        "quality_report": "what is wrong, by its cost",
     }.get(name, "")
 
 

@@ -151,7 +151,7 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
             kinds={"postgres"},
             owners=[policies.DATA_TEAM],
             code_version="1",
-            description="The published marts on PostgreSQL, for many readers.\n\nCopied into a schema aside and "
+            description="One copy of the published marts on PostgreSQL.\n\nCopied for many readers into a schema aside and "
             "put in place in one transaction; a role that may only read them comes with them. Without a configured "
             "server it says so.",
         )

@@ -151,9 +151,9 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
             kinds={"postgres"},
             owners=[policies.DATA_TEAM],
             code_version="1",
-            description="One copy of the published marts on PostgreSQL.\n\nCopied for many readers into a schema aside and "
-            "put in place in one transaction; a role that may only read them comes with them. Without a configured "
-            "server it says so.",
+            description="One copy of the published marts on PostgreSQL.\n\nMade for many readers in a schema aside and put "
+            "in place in one transaction; a role that may only read comes with it. Without a configured server it says "
+            "so.",
         )
     ],
     partitions_def=policies.DAILY,

@@ -230,7 +230,7 @@ def test_a_ledger_that_cannot_be_written_leaves_the_log_as_it_was(store: Store) 
     with store._database.writing() as con:
         con.execute(sa.text("create unique index only_once on intelsec_ledger (event)"))
 
-    with pytest.raises(StoreError, match="(?i)unique constraint"):
+    with pytest.raises(StoreError, match=r"(?i)unique constraint"):
         store.confirm("misp", [entry("i2")])
     assert logged(store) == [("i1", "add", "h1")]
 

@@ -26,7 +26,7 @@ class WarehouseBusy(WarehouseError):
     def __init__(self, owner: str, waited: float) -> None:
         """Name the owner."""
         super().__init__(
-            f"the warehouse is being written by {owner}; waited {waited:.0f} s. Wait until it ends, or end it: the lock "
+            f"the warehouse is written by {owner}; waited {waited:.0f} s. Wait until it ends, or end it: the lock "
             "is free the moment its process is gone, and what is published stays as it is"
         )
         self.owner = owner

@@ -151,8 +151,8 @@ def _snapshot(project: Project) -> dg.AssetsDefinition:
             kinds={"postgres"},
             owners=[policies.DATA_TEAM],
             code_version="1",
-            description="One copy of the published marts on PostgreSQL.\n\nMade in a schema aside and put "
-            "in place in one transaction, for many readers; a role that may only read comes with it. Without a server it says so.",
+            description="One copy of the published marts on PostgreSQL.\n\nMade aside and put in place in one "
+            "transaction, for many readers; a role that may only read comes with it. Without a server it says so.",
         )
     ],
     partitions_def=policies.DAILY,

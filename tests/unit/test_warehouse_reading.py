@@ -101,6 +101,15 @@ def test_the_answer_comes_as_arrow_too(folder: WarehouseFolder) -> None:
         assert result.is_cut
 
 
+@pytest.mark.slow
+def test_a_long_answer_is_handed_on_in_either_form_and_not_collected_first(folder: WarehouseFolder) -> None:
+    sql = "select i, repeat('x', 100) as s from range(10000000) r(i)"  # more than a gigabyte
+    with query(folder, sql, memory="100MB") as result:
+        assert sum(len(batch) for batch in result.batches()) == 10_000_000
+    with query(folder, sql, memory="100MB") as result:
+        assert sum(batch.num_rows for batch in result.arrow()) == 10_000_000
+
+
 def test_who_reads_on_has_the_snapshot_although_it_is_removed(tmp_path: Path) -> None:
     own = WarehouseFolder(tmp_path)
     published_build(own, 1, rows=20_000)

@@ -41,8 +41,8 @@ _TYPES = {
     "UUID": "uuid",
     "JSON": "jsonb",
 }
-# what Arrow writes into CSV just as PostgreSQL reads it; the rest goes as DuckDB's text
-_SAME_TEXT = ("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE", "FLOAT", "DATE", "VARCHAR")
+# what Arrow writes into CSV just as PostgreSQL reads it; the rest goes as DuckDB's text (Arrow knows no infinite date)
+_SAME_TEXT = ("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE", "FLOAT", "VARCHAR")
 _BATCH = 10_000  # rows, some megabytes: memory does not grow with the table
 _BUFFER = 1 << 20
 NUL_SIGN = "␀"  # U+2400: PostgreSQL's text holds every character but NUL
@@ -147,8 +147,10 @@ def fill(
 
     texts = [column for column in mart.columns if column.type == "VARCHAR"]
     with_nul = _count_nul(con, mart, texts)
-    # a cursor of its own: a result that is streamed owns its connection
-    batches = con.cursor().sql(_query(mart, clean=with_nul > 0)).to_arrow_reader(_BATCH)
+    own = con.cursor()  # a result that is streamed owns its connection; settings do not come along
+    own.execute("set timezone = 'UTC'")
+    own.execute("set enable_progress_bar = false")
+    batches = own.sql(_query(mart, clean=with_nul > 0)).to_arrow_reader(_BATCH)
     # frozen: nobody else sees the table before it is finished, and no vacuum has to write every row again
     statement = sql.SQL("copy {} from stdin (format csv, freeze)").format(sql.Identifier(schema, mart.name))
     stream = io.BufferedReader(_Csv(iter(batches), progress), _BUFFER)

@@ -23,8 +23,8 @@ from intelsec_assets.kpis.warehouse.postgresql_copy import ServingError
 
 # Whoever waits for a lock makes readers wait behind it: shorter than the second after which the server looks for
 # deadlocks and could end a reader instead of us, and tried again after a pause in which everybody gets through.
-_LOCK_WAIT = "400ms"
-_LOCK_TRIES = 10
+_LOCK_WAIT = "500ms"
+_LOCK_TRIES = 20
 _PAUSE_SECONDS = 0.2
 _DROP_WAIT = "2s"
 
@@ -129,16 +129,18 @@ class LiveSchema:
         notes = []
         old = self._free_name(now)
         for attempt in range(_LOCK_TRIES + 1):
-            locks = attempt < _LOCK_TRIES
+            is_locked = attempt < _LOCK_TRIES
             try:
                 with self.transaction() as cursor:
-                    self._put_in_place(cursor, tables, old, locks=locks)
+                    if is_locked and old is not None:
+                        self._lock_tables(cursor, attempt)
+                    self._put_in_place(cursor, tables, old)
                 break
             except (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected):
-                if not locks:
+                if not is_locked:
                     raise
                 time.sleep(_PAUSE_SECONDS)
-        if not locks:
+        if not is_locked:
             notes.append("somebody has been reading for long: one transaction may have seen tables of both snapshots")
         return notes + (self._drop(old) if old else [])
 
@@ -151,16 +153,26 @@ class LiveSchema:
                 notes += self._drop(name)
         return notes
 
-    def _put_in_place(self, cursor: Any, tables: Collection[str], old: str | None, *, locks: bool) -> None:
+    def _lock_tables(self, cursor: Any, attempt: int) -> None:
+        """Have the old tables to ourselves until the transaction ends; in another order at each attempt.
+
+        Who takes first what a reader takes second waits for him while he waits for us: only an order that begins with
+        his first table lets him out, and nobody knows which that is.
+        """
+        names = [name for (name,) in self._tables(cursor, self.name)]
+        names.sort(key=lambda name: hashlib.sha256(f"{attempt} {name}".encode()).digest())
+        if names:
+            tables = sql.SQL(", ").join(sql.Identifier(self.name, name) for name in names)
+            cursor.execute("select set_config('statement_timeout', %s, true)", [_LOCK_WAIT])
+            cursor.execute(sql.SQL("lock table {} in access exclusive mode").format(tables))
+            cursor.execute("set local statement_timeout = 0")
+
+    def _put_in_place(self, cursor: Any, tables: Collection[str], old: str | None) -> None:
         there = {name for (name,) in self._tables(cursor, self.aside)}
         if there != set(tables):
             raise ServingError(f"{self.place}: somebody changed {self.aside} during the copy; copy again")
         self._grant(cursor, self.aside)
         if old is not None:
-            if locks and (held := [sql.Identifier(self.name, name) for (name,) in self._tables(cursor, self.name)]):
-                cursor.execute("select set_config('statement_timeout', %s, true)", [_LOCK_WAIT])
-                cursor.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(", ").join(held)))
-                cursor.execute("set local statement_timeout = 0")
             self._rename(cursor, self.name, old)
         self._rename(cursor, self.aside, self.name)
 

@@ -84,17 +84,24 @@ def _answer(order: Mapping[str, Any], answers: BinaryIO) -> bool:
     with _explained(order, allowance):
         _refuse_all_but_reading(order["sql"])
         with allowance.spent():
-            con.execute(order["sql"], order["parameters"] or None)
-        described = con.description or []
-        head = {
-            "columns": [name for name, *_ in described],
-            "types": [str(type_) for _, type_, *_ in described],
-        }
+            relation = _bound(con, order)
+        head = {"columns": relation.columns, "types": [str(type_) for type_ in relation.types]}
         _send(answers, HEAD, json.dumps(head).encode())
-        form = sys.stdin.readline().strip()
-        if form == "arrow":
-            return _send_arrow(con, answers, allowance, order)
+        # each in the way in which DuckDB hands on what it has and does not collect it first
+        if sys.stdin.readline().strip() == "arrow":
+            return _send_arrow(relation, answers, allowance, order)
+        with allowance.spent():
+            con.execute(order["sql"], order["parameters"] or None)
         return _send_rows(con, answers, allowance, order["limit_rows"])
+
+
+def _bound(con: duckdb.DuckDBPyConnection, order: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    """The query with its columns known and nothing done yet."""
+    try:
+        return con.sql(order["sql"], params=order["parameters"] or None)
+    except (duckdb.BinderException, duckdb.CatalogException):
+        con.execute(order["sql"], order["parameters"] or None)  # says the same, and where in the text
+        raise
 
 
 def _open(order: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -110,6 +117,7 @@ def _open(order: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
             },
         )
         con.execute("set timezone = 'UTC'")
+        con.execute("set enable_progress_bar = false")
         # under one name whichever snapshot it is, so that `intelsec.main.about` holds for a pinned day too
         con.execute(f"attach {sql_text(order['file'])} as intelsec (read_only)")
         con.execute("use intelsec")
@@ -221,7 +229,7 @@ def _send_rows(con: duckdb.DuckDBPyConnection, answers: BinaryIO, allowance: _Al
 
 
 def _send_arrow(
-    con: duckdb.DuckDBPyConnection, answers: BinaryIO, allowance: _Allowance, order: Mapping[str, Any]
+    relation: duckdb.DuckDBPyRelation, answers: BinaryIO, allowance: _Allowance, order: Mapping[str, Any]
 ) -> bool:
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -230,7 +238,7 @@ def _send_arrow(
     _bound_memory(order["memory_bytes"])
     limit: int | None = order["limit_rows"]
     with allowance.spent():
-        reader: Any = con.to_arrow_reader(_BATCH * 16)
+        reader: Any = relation.to_arrow_reader(_BATCH * 16)
     _send(answers, ARROW, _stream(pa, [], reader.schema))  # the schema, even if no row comes
     sent = 0
     while True:

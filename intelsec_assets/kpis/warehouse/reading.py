@@ -147,16 +147,19 @@ def query(
 
 
 @contextmanager
-def connect(source: WarehouseFolder | Path, *, day: date | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    source: WarehouseFolder | Path, *, day: date | None = None, memory: str = MEMORY
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection in this process and in UTC, for statements of our own: no limit of time holds here.
 
-    Raises NotPublished.
+    The file is attached as `intelsec`, whichever snapshot it is. Raises NotPublished.
     """
     from intelsec_assets import engine
 
-    with engine.session() as con:
+    with engine.session(memory=memory) as con:
         con.execute(f"attach {engine.sql_text(_file(source, day))} as intelsec (read_only)")
         con.execute("use intelsec")
+        con.execute("set enable_progress_bar = false")  # it would draw on standard output
         yield con
 
 
@@ -173,7 +176,9 @@ def _file(source: WarehouseFolder | Path, day: date | None) -> Path:
         except UnknownSnapshot as error:
             raise NotPublished(str(error)) from error
     if not found.exists():
-        raise NotPublished(f"{found} is not there: nothing was published yet. Build and publish: intelsec run")
+        raise NotPublished(
+            f"{found} is not there: nothing was published yet, or it was deleted. Build and publish: intelsec run"
+        )
     return found
 
 

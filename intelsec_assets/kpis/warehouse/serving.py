@@ -35,6 +35,7 @@ SCHEMA = "intelsec"
 READER = "intelsec_reader"
 
 _CONNECT_SECONDS = 10
+_MEMORY = "200MB"  # every row is read once: a cache would be of no use
 _LONGEST_NAME = 40  # bytes: PostgreSQL cuts names beyond 63, and ours get endings
 
 
@@ -69,7 +70,7 @@ def serve(
     from intelsec_assets.kpis.warehouse.postgresql_schema import LiveSchema
 
     place = f"{address.host or 'this machine'}:{address.port or 5432}/{address.database}, schema {schema}"
-    with connect(folder) as con, _explained(place), _connected(address) as connection:
+    with connect(folder, memory=_MEMORY) as con, _explained(place), _connected(address) as connection:
         target = LiveSchema(connection, schema, reader, place)
         _refuse_encoding(target)
         target.lock()

@@ -135,7 +135,7 @@ def test_our_own_statements_get_a_connection_that_cannot_write(folder: Warehouse
 
 def test_where_nothing_is_published_the_way_there_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(NotPublished, match="Build and publish: intelsec run"),
+        pytest.raises(NotPublished, match=r"nothing was published yet\. Build and publish: intelsec run"),
         query(WarehouseFolder(tmp_path), "from x"),
     ):
         pass

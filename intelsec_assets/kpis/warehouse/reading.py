@@ -176,9 +176,7 @@ def _file(source: WarehouseFolder | Path, day: date | None) -> Path:
         except UnknownSnapshot as error:
             raise NotPublished(str(error)) from error
     if not found.exists():
-        raise NotPublished(
-            f"{found} is not there: nothing was published yet, or it was deleted. Build and publish: intelsec run"
-        )
+        raise NotPublished(f"{found} is not there: nothing was published yet. Build and publish: intelsec run")
     return found
 
 

@@ -20,7 +20,7 @@ from intelsec_assets.commands.faces import (
     print_json,
     workspace_settings,
 )
-from intelsec_assets.commands.reading import SnapshotDay, opened
+from intelsec_assets.commands.reading import LakePartitions, SnapshotDay, opened
 from intelsec_assets.feeds.raw_lines import RawLines
 from intelsec_assets.feeds.snapshot import RawStore
 from intelsec_assets.kpis.warehouse.dictionary import UnknownTable
@@ -59,7 +59,8 @@ def lineage(
             found, row = find_row(con, table, key or [])
         except (UnknownTable, UnclearKey) as error:
             fail(str(error), WRONG_USE)
-        tracer = Tracer(con, workspace.lake(), RawLines(RawStore(settings.raw)), workspace.catalogue().export.threshold)
+        lake, raw = LakePartitions(workspace.lake()), RawLines(RawStore(settings.raw))
+        tracer = Tracer(con, lake, raw, workspace.catalogue().export.threshold)
         trace = tracer.trace(table, found, row, most=rows)
     if json:
         from intelsec_assets.kpis.warehouse.results import as_json as plain

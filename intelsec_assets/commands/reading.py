@@ -5,17 +5,19 @@ Queries of strangers go through `kpis.warehouse.reading.query`, which `sql` call
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from intelsec_assets.commands.faces import NOT_REACHABLE, fail, people
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.lineage import PartitionUnavailable
 from intelsec_assets.kpis.warehouse.reading import NotPublished, connect
-from intelsec_assets.resources.lake import Lake
+from intelsec_assets.resources.lake import Lake, LakeError
 from intelsec_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +27,24 @@ SnapshotDay = Annotated[
     str | None,
     typer.Option("--day", help="Ask the snapshot that was published of this day, YYYY-MM-DD. Default: the newest one."),
 ]
+
+
+class LakePartitions:
+    """The lake as `kpis.warehouse.lineage` asks for it."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def path(self, table: str, day: date) -> Path:
+        """The partition's file, proved to be the one that was written. Raises PartitionUnavailable."""
+        try:
+            return self._lake.read(table, day).path
+        except LakeError as error:
+            raise PartitionUnavailable(str(error)) from error
+
+    def stamps(self, table: str) -> Mapping[date, str]:
+        """Content hash of every day that there is."""
+        return self._lake.stamps(table)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from intelsec_assets.commands.reading import LakePartitions
 from intelsec_assets.feeds.raw_lines import RawLines
 from intelsec_assets.feeds.snapshot import RawStore
 from intelsec_assets.kpis.warehouse.dictionary import list_tables
@@ -41,7 +42,7 @@ def con(workspace: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def tracer(con: duckdb.DuckDBPyConnection, workspace: Workspace) -> Tracer:
-    return Tracer(con, workspace.lake, RawLines(RawStore(workspace.home / "raw")), THRESHOLD)
+    return Tracer(con, LakePartitions(workspace.lake), RawLines(RawStore(workspace.home / "raw")), THRESHOLD)
 
 
 def rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

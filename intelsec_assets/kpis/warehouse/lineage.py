@@ -11,15 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 import duckdb
 
 from intelsec_assets.engine import sql_text
+from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.manifest import Manifest, source_days
 from intelsec_assets.kpis.warehouse.recipes import Recipe, Step, recipes
-from intelsec_assets.resources.lake import Lake, LakeError
 
 MOST_ROWS = 20  # of each step; the total is given beside them
 
@@ -28,6 +29,20 @@ _LAKE = re.compile(r"\blake\.([a-z_]+)\b")
 _TOLERANCE = 1e-9
 
 Row = Mapping[str, Any]
+
+
+class PartitionUnavailable(WarehouseError):
+    """A partition of the lake is gone, or is not what was written; the message says how to have it again."""
+
+
+class Lake(Protocol):
+    """The lake, as far as a way back needs it."""
+
+    def path(self, table: str, day: date) -> Path:
+        """The partition's file, proved to be the one that was written. Raises PartitionUnavailable."""
+
+    def stamps(self, table: str) -> Mapping[date, str]:
+        """Content hash of every day that there is."""
 
 
 class Raw(Protocol):
@@ -131,7 +146,7 @@ class Tracer:
         try:
             sql, bound = self._ready(step, values)
             total, sums = self._summed(step, sql, bound, values)
-        except LakeError as error:
+        except PartitionUnavailable as error:
             return Taken(step, step.sql, 0, (), (), (), problem=str(error))
         except (KeyError, duckdb.BinderException) as error:
             problem = f"this snapshot has other columns than today's: {error}"
@@ -148,11 +163,10 @@ class Tracer:
         )
 
     def _ready(self, step: Step, values: Row) -> tuple[str, dict[str, Any]]:
-        """The query with partitions of the lake in their place, and the values it binds. Raises LakeError."""
+        """The query with the lake's partitions in their place, and the values it binds. Raises PartitionUnavailable."""
 
         def partition(match: re.Match[str]) -> str:
-            file = self.lake.read(match[1], values[step.reads[match[1]]])
-            return f"read_parquet({sql_text(file.path)})"
+            return f"read_parquet({sql_text(self.lake.path(match[1], values[step.reads[match[1]]]))})"
 
         sql = _LAKE.sub(partition, step.sql)
         return sql, _bound(sql, values)

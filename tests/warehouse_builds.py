@@ -5,9 +5,13 @@ What is claimed about their publication is in the tests.
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +93,22 @@ def published_build(folder: WarehouseFolder, number: int, **more: Any) -> Publis
     """Build and publish."""
     write_build(folder, number, **more)
     return publish_snapshot(folder, MARTS, clock=at())
+
+
+@cache
+def _template(builds: int) -> Path:
+    """A home with the builds 1 to `builds` published, made once a process."""
+    home = Path(tempfile.mkdtemp(prefix="intelsec-warehouse-builds-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for number in range(1, builds + 1):
+        published_build(WarehouseFolder(home), number)
+    return home
+
+
+def with_published(home: Path, builds: int) -> WarehouseFolder:
+    """A warehouse in which the builds 1 to `builds` were published, to be changed."""
+    shutil.copytree(_template(builds), home, symlinks=True, dirs_exist_ok=True)
+    return WarehouseFolder(home)
 
 
 def build_seen(file: Path) -> int:

@@ -246,7 +246,8 @@ def test_a_user_who_may_not_make_the_role_is_told_what_to_ask_for(
 
 
 @pytest.mark.parametrize(
-    "made", ["table precious (x int)", "view precious as select 1", "function precious() returns int return 1"]
+    "made",
+    ["view precious as select 1", pytest.param("function precious() returns int return 1", marks=pytest.mark.slow)],
 )
 def test_what_others_put_into_the_schema_is_not_taken_away(
     folder: WarehouseFolder, postgresql_url: str, reader: str, made: str

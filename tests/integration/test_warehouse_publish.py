@@ -60,7 +60,7 @@ print(reads, len(seen), flush=True)
 
 
 @pytest.mark.parametrize(
-    ("publications", "rollbacks", "readers"), [(10, 30, 1), pytest.param(100, 0, 3, marks=pytest.mark.slow)]
+    ("publications", "rollbacks", "readers"), [(6, 14, 1), pytest.param(100, 0, 3, marks=pytest.mark.slow)]
 )
 def test_readers_beside_a_writer_see_old_or_new_and_never_an_error(
     tmp_path: Path, publications: int, rollbacks: int, readers: int
@@ -101,7 +101,7 @@ print(number)
 """
 
 
-@pytest.mark.parametrize("reads", [60, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reads", [30, pytest.param(600, marks=pytest.mark.slow)])
 def test_who_opens_the_file_at_the_very_moment_of_a_replacement_reads_one_snapshot(tmp_path: Path, reads: int) -> None:
     """DuckDB opens a file twice. With a file in the place of the link one of 20 reads here lacks tables."""
     folder, stop = WarehouseFolder(tmp_path), tmp_path / "stop"
@@ -206,7 +206,7 @@ def killed(begun: Path, homes: Path, what: str, step: int) -> list[Path]:
     return left
 
 
-@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_publication_killed_anywhere_leaves_old_or_new_and_the_next_one_heals(tmp_path: Path, step: int) -> None:
     begun = WarehouseFolder(tmp_path / "begun")
     published_build(begun, 1)
@@ -226,7 +226,7 @@ def test_a_publication_killed_anywhere_leaves_old_or_new_and_the_next_one_heals(
     assert seen == {2, 3}
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_rollback_killed_anywhere_leaves_old_or_new_and_can_be_repeated(tmp_path: Path, step: int) -> None:
     begun = WarehouseFolder(tmp_path / "begun")
     published_build(begun, 1)

@@ -43,6 +43,7 @@ from tests.warehouse_builds import (
     at,
     build_seen,
     published_build,
+    with_published,
     write_build,
     write_verdict,
 )
@@ -53,6 +54,18 @@ SHELL = Path(sys.executable).with_name("duckdb")
 @pytest.fixture
 def folder(tmp_path: Path) -> WarehouseFolder:
     return WarehouseFolder(tmp_path)
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> WarehouseFolder:
+    """With one snapshot, published."""
+    return with_published(tmp_path, 1)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> WarehouseFolder:
+    """With two snapshots, the second of them published."""
+    return with_published(tmp_path, 2)
 
 
 def opened(folder: WarehouseFolder) -> duckdb.DuckDBPyConnection:
@@ -79,9 +92,8 @@ def test_readers_find_the_rows_that_were_built(folder: WarehouseFolder) -> None:
         assert con.sql("from dim_right").fetchall() == [("it", 1)]
 
 
-def test_views_hide_what_only_machines_need_and_the_tables_behind_them_do_not(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    with opened(folder) as con:
+def test_views_hide_what_only_machines_need_and_the_tables_behind_them_do_not(one: WarehouseFolder) -> None:
+    with opened(one) as con:
         assert con.sql("from fct_left").columns == ["day", "n", "build"]
         assert con.sql("from marts.fct_left").columns == ["day", "n", "build", "digest"]
 
@@ -97,9 +109,8 @@ def test_nothing_of_the_build_but_its_marts_is_in_the_file(folder: WarehouseFold
     assert views == [("main", "dim_right"), ("main", "fct_left")]
 
 
-def test_every_table_view_and_column_says_what_it_is(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    with opened(folder) as con:
+def test_every_table_view_and_column_says_what_it_is(one: WarehouseFolder) -> None:
+    with opened(one) as con:
         tables = con.sql("select table_name, comment from duckdb_tables() union all select view_name, comment "
                          "from duckdb_views() where not internal").fetchall()  # fmt: skip
         columns = con.sql("select table_name, column_name, comment from duckdb_columns() where not internal").fetchall()
@@ -146,20 +157,18 @@ def test_the_version_of_a_source_changes_with_the_content_of_any_day(folder: War
     assert len(versions) == 2
 
 
-def test_views_hold_under_whatever_name_the_file_is_opened(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
+def test_views_hold_under_whatever_name_the_file_is_opened(one: WarehouseFolder) -> None:
     with duckdb.connect() as con:
-        con.execute(f"attach '{snapshot_file(folder, 1)}' as \"their own\" (read_only)")
+        con.execute(f"attach '{snapshot_file(one, 1)}' as \"their own\" (read_only)")
         assert con.sql('select count(*) from "their own".fct_left').fetchall() == [(3,)]
 
 
 @pytest.mark.skipif(not SHELL.exists(), reason="the duckdb shell is not installed: make dev installs it")
-def test_the_shell_of_duckdb_1_opens_it_and_lists_the_views(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
+def test_the_shell_of_duckdb_1_opens_it_and_lists_the_views(one: WarehouseFolder) -> None:
     views = "select comment = 'One right thing.' from duckdb_views() where view_name = 'dim_right'"
     questions = f"show tables; select count(*) from fct_left; {views}"
     done = subprocess.run(
-        [SHELL, "-readonly", "-csv", "-noheader", folder.published, "-c", questions],
+        [SHELL, "-readonly", "-csv", "-noheader", one.published, "-c", questions],
         capture_output=True,
         text=True,
         check=True,
@@ -168,17 +177,15 @@ def test_the_shell_of_duckdb_1_opens_it_and_lists_the_views(folder: WarehouseFol
 
 
 @pytest.mark.needs("pandas")
-def test_pandas_reads_it(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    with opened(folder) as con:
+def test_pandas_reads_it(one: WarehouseFolder) -> None:
+    with opened(one) as con:
         frame = con.sql("from fct_left").df()
     assert list(frame.columns) == ["day", "n", "build"]
     assert frame["n"].sum() == 3
 
 
-def test_nobody_opens_it_for_writing_by_accident(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    assert folder.published.stat().st_mode & 0o222 == 0
+def test_nobody_opens_it_for_writing_by_accident(one: WarehouseFolder) -> None:
+    assert one.published.stat().st_mode & 0o222 == 0
 
 
 def test_what_the_build_wrote_last_and_left_beside_its_file_is_published_too(folder: WarehouseFolder) -> None:
@@ -198,21 +205,20 @@ def test_what_the_build_wrote_last_and_left_beside_its_file_is_published_too(fol
 
 
 def test_a_build_with_a_failed_test_is_not_published_and_the_old_one_says_how_old_it_is(
-    folder: WarehouseFolder,
+    one: WarehouseFolder,
 ) -> None:
-    published_build(folder, 1)
-    before = content(folder)
+    before = content(one)
     failed = [f"test assert_{n}: 3 against it" for n in range(5)]
-    write_build(folder, 2, day=DAY + timedelta(days=2), passed=False, failed=failed)
+    write_build(one, 2, day=DAY + timedelta(days=2), passed=False, failed=failed)
     with pytest.raises(NotPublishable) as refusal:
-        publish_snapshot(folder, MARTS, clock=at())
+        publish_snapshot(one, MARTS, clock=at())
     assert str(refusal.value) == (
         "the build of 2026-03-04 is not published: test assert_0: 3 against it; test assert_1: 3 against it; "
         "test assert_2: 3 against it; and 2 more. Readers keep snapshot 1 of 2026-03-02, published at "
         "2026-03-03T12:00:00Z, 2 days behind this build. Mend what failed (`intelsec quality` shows the rows) and "
         "build again: intelsec run"
     )
-    assert content(folder) == before
+    assert content(one) == before
 
 
 @pytest.mark.parametrize("said", [{"complete": False}, {"passed": False}, {"passed": None}, {"complete": "yes"}])
@@ -228,14 +234,13 @@ def test_without_a_build_there_is_nothing_to_publish(folder: WarehouseFolder) ->
         publish_snapshot(folder, MARTS, clock=at())
 
 
-def test_a_file_with_other_rows_than_were_tested_is_not_published(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    before = content(folder)
-    write_build(folder, 2, rows=4)
-    write_verdict(folder, 2, DAY, {"models": {"fct_left": 3, "dim_right": 1}})
+def test_a_file_with_other_rows_than_were_tested_is_not_published(one: WarehouseFolder) -> None:
+    before = content(one)
+    write_build(one, 2, rows=4)
+    write_verdict(one, 2, DAY, {"models": {"fct_left": 3, "dim_right": 1}})
     with pytest.raises(PublicationFailed, match=r"fct_left has 4 rows, the verdict says 3.* Readers keep snapshot 1"):
-        publish_snapshot(folder, MARTS, clock=at())
-    assert content(folder) == before
+        publish_snapshot(one, MARTS, clock=at())
+    assert content(one) == before
 
 
 def test_a_build_that_lacks_a_mart_is_not_published(folder: WarehouseFolder) -> None:
@@ -286,28 +291,25 @@ def at_once(folder: WarehouseFolder) -> object:
 # ---------------------------------------------------------------- when nothing changed
 
 
-def test_the_same_build_is_not_published_twice(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    before = content(folder)
-    again = publish_snapshot(folder, MARTS, clock=at(NOON + timedelta(days=1)))
+def test_the_same_build_is_not_published_twice(one: WarehouseFolder) -> None:
+    before = content(one)
+    again = publish_snapshot(one, MARTS, clock=at(NOON + timedelta(days=1)))
     assert not again.is_new
     assert again.said == "nothing changed: snapshot 1 of 2026-03-02, published at 2026-03-03T12:00:00Z holds this build"
-    assert content(folder) == before
+    assert content(one) == before
 
 
 def test_a_build_that_was_rolled_back_is_not_published_again_until_another_one_is_built(
-    folder: WarehouseFolder,
+    two: WarehouseFolder,
 ) -> None:
-    published_build(folder, 1)
-    published_build(folder, 2)
-    rollback(folder)
-    again = publish_snapshot(folder, MARTS, clock=at())
+    rollback(two)
+    again = publish_snapshot(two, MARTS, clock=at())
     assert not again.is_new
     assert "was rolled back" in again.said
     assert "intelsec warehouse rollback --to 2" in again.said
-    assert build_seen(folder.published) == 1
-    assert published_build(folder, 3).manifest.snapshot == 3
-    assert build_seen(folder.published) == 3
+    assert build_seen(two.published) == 1
+    assert published_build(two, 3).manifest.snapshot == 3
+    assert build_seen(two.published) == 3
 
 
 # ---------------------------------------------------------------- going back, and how long snapshots stay
@@ -339,11 +341,10 @@ def test_a_snapshot_can_be_chosen_by_number_or_day_and_the_way_leads_forward_too
 
 @pytest.mark.parametrize(("to", "asked"), [(9, "9"), (date(2020, 1, 1), "of 2020-01-01"), (None, "before what is")])
 def test_a_snapshot_that_is_not_there_is_an_error_that_lists_those_there_are(
-    folder: WarehouseFolder, to: int | date | None, asked: str
+    one: WarehouseFolder, to: int | date | None, asked: str
 ) -> None:
-    published_build(folder, 1)
     with pytest.raises(UnknownSnapshot, match=rf"there is no snapshot {asked}.* there are 1 \(2026-03-02\)"):
-        rollback(folder, to)
+        rollback(one, to)
 
 
 def test_where_nothing_was_published_there_is_no_way_back(folder: WarehouseFolder) -> None:
@@ -353,15 +354,13 @@ def test_where_nothing_was_published_there_is_no_way_back(folder: WarehouseFolde
         snapshot_of_day(folder, DAY)
 
 
-def test_a_damaged_snapshot_is_not_published_again(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    published_build(folder, 2)
-    damaged = snapshot_file(folder, 1)
+def test_a_damaged_snapshot_is_not_published_again(two: WarehouseFolder) -> None:
+    damaged = snapshot_file(two, 1)
     damaged.chmod(0o644)
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     with pytest.raises(DamagedSnapshot, match=r"000001/intelsec\.duckdb is not the file that was published"):
-        rollback(folder)
-    assert build_seen(folder.published) == 2
+        rollback(two)
+    assert build_seen(two.published) == 2
 
 
 def test_the_last_snapshots_stay_and_the_published_one_whatever_its_age(folder: WarehouseFolder) -> None:
@@ -385,13 +384,12 @@ def test_the_snapshot_of_a_day_is_the_last_of_it_unless_an_earlier_one_is_publis
     assert snapshot_of_day(folder, DAY).snapshot == 1
 
 
-def test_a_clock_that_was_set_back_brings_no_disorder(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    write_build(folder, 2)
-    publish_snapshot(folder, MARTS, clock=at(NOON - timedelta(days=400)))
-    assert numbers(folder) == [1, 2]
-    assert published(folder).snapshot == 2
-    assert rollback(folder).snapshot == 1
+def test_a_clock_that_was_set_back_brings_no_disorder(one: WarehouseFolder) -> None:
+    write_build(one, 2)
+    publish_snapshot(one, MARTS, clock=at(NOON - timedelta(days=400)))
+    assert numbers(one) == [1, 2]
+    assert published(one).snapshot == 2
+    assert rollback(one).snapshot == 1
 
 
 def test_a_number_is_never_given_twice_even_if_its_snapshot_is_gone(folder: WarehouseFolder) -> None:
@@ -413,18 +411,16 @@ def test_who_has_a_snapshot_open_reads_it_on_when_it_is_removed(folder: Warehous
 
 
 def test_what_readers_open_is_a_link_to_a_snapshot_that_moves_with_its_home(
-    folder: WarehouseFolder, tmp_path_factory: pytest.TempPathFactory
+    one: WarehouseFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    published_build(folder, 1)
-    assert folder.published.samefile(snapshot_file(folder, 1))
+    assert one.published.samefile(snapshot_file(one, 1))
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "home"
-    shutil.move(folder.home, elsewhere)
+    shutil.move(one.home, elsewhere)
     assert build_seen(WarehouseFolder(elsewhere).published) == 1
 
 
-def test_every_snapshot_has_the_same_name_for_sql(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    for file in (folder.published, snapshot_file(folder, 1)):
+def test_every_snapshot_has_the_same_name_for_sql(one: WarehouseFolder) -> None:
+    for file in (one.published, snapshot_file(one, 1)):
         with duckdb.connect(str(file), read_only=True) as con:
             assert con.sql("select count(*) from intelsec.main.fct_left").fetchall() == [(3,)]
 
@@ -443,68 +439,59 @@ def test_the_snapshot_that_was_published_until_now_is_not_removed_under_a_reader
 # ---------------------------------------------------------------- what heals
 
 
-def test_a_link_and_manifests_that_were_deleted_come_back_with_the_next_publication(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    published_build(folder, 2)
-    whole = {name: data for name, (_, data) in content(folder).items()}
+def test_a_link_and_manifests_that_were_deleted_come_back_with_the_next_publication(two: WarehouseFolder) -> None:
+    whole = {name: data for name, (_, data) in content(two).items()}
     for gone in ("intelsec.duckdb", "intelsec.json", "snapshots/000002/intelsec.json"):
-        (folder.root / gone).unlink()
-        assert not publish_snapshot(folder, MARTS, clock=at()).is_new
-        assert {name: data for name, (_, data) in content(folder).items()} == whole, gone
+        (two.root / gone).unlink()
+        assert not publish_snapshot(two, MARTS, clock=at()).is_new
+        assert {name: data for name, (_, data) in content(two).items()} == whole, gone
 
 
 def test_a_published_snapshot_that_was_deleted_is_made_again_and_meanwhile_the_way_back_is_open(
-    folder: WarehouseFolder,
+    two: WarehouseFolder,
 ) -> None:
-    published_build(folder, 1)
-    published_build(folder, 2)
-    shutil.rmtree(snapshot_file(folder, 2).parent)
-    assert published(folder) is None
-    assert rollback(folder).snapshot == 1
-    rollback(folder, 1)
-    assert publish_snapshot(folder, MARTS, clock=at()).manifest.snapshot == 3
-    assert build_seen(folder.published) == 2
+    shutil.rmtree(snapshot_file(two, 2).parent)
+    assert published(two) is None
+    assert rollback(two).snapshot == 1
+    rollback(two, 1)
+    assert publish_snapshot(two, MARTS, clock=at()).manifest.snapshot == 3
+    assert build_seen(two.published) == 2
 
 
-def test_a_published_file_that_lost_its_end_is_made_again(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    os.truncate(snapshot_file(folder, 1), 100_000)
-    assert publish_snapshot(folder, MARTS, clock=at()).is_new
-    assert build_seen(folder.published) == 1
+def test_a_published_file_that_lost_its_end_is_made_again(one: WarehouseFolder) -> None:
+    os.truncate(snapshot_file(one, 1), 100_000)
+    assert publish_snapshot(one, MARTS, clock=at()).is_new
+    assert build_seen(one.published) == 1
 
 
-def test_a_snapshot_that_somebody_put_in_the_place_of_the_link_is_kept(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    data = folder.published.read_bytes()
-    shutil.rmtree(folder.snapshots)
-    folder.published.unlink()
-    folder.published.write_bytes(data)
-    assert published(folder).snapshot == 1
-    assert not publish_snapshot(folder, MARTS, clock=at()).is_new
-    assert folder.published.is_symlink()
-    assert numbers(folder) == [1]
+def test_a_snapshot_that_somebody_put_in_the_place_of_the_link_is_kept(one: WarehouseFolder) -> None:
+    data = one.published.read_bytes()
+    shutil.rmtree(one.snapshots)
+    one.published.unlink()
+    one.published.write_bytes(data)
+    assert published(one).snapshot == 1
+    assert not publish_snapshot(one, MARTS, clock=at()).is_new
+    assert one.published.is_symlink()
+    assert numbers(one) == [1]
 
 
-def test_the_manifest_of_an_earlier_snapshot_is_made_again(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    published_build(folder, 2)
-    path = snapshot_file(folder, 1).with_suffix(".json")
+def test_the_manifest_of_an_earlier_snapshot_is_made_again(two: WarehouseFolder) -> None:
+    path = snapshot_file(two, 1).with_suffix(".json")
     before = path.read_text()
     path.write_text("{ half")
-    assert numbers(folder) == [2]
-    publish_snapshot(folder, MARTS, clock=at())
+    assert numbers(two) == [2]
+    publish_snapshot(two, MARTS, clock=at())
     assert path.read_text() == before
 
 
-def test_what_killed_publications_left_does_not_pile_up(folder: WarehouseFolder) -> None:
-    published_build(folder, 1)
-    (folder.root / f"{placing.UNFINISHED}1").write_bytes(b"half a file")
+def test_what_killed_publications_left_does_not_pile_up(one: WarehouseFolder) -> None:
+    (one.root / f"{placing.UNFINISHED}1").write_bytes(b"half a file")
     for left in (f"{placing.UNFINISHED}2", "000009"):
-        (folder.snapshots / left).mkdir()
-        (folder.snapshots / left / "intelsec.duckdb").write_bytes(b"half a file")
-    assert published_build(folder, 2).manifest.snapshot == 2
-    assert sorted(path.name for path in folder.snapshots.iterdir()) == ["000001", "000002"]
-    assert list(folder.root.glob(f"{placing.UNFINISHED}*")) == []
+        (one.snapshots / left).mkdir()
+        (one.snapshots / left / "intelsec.duckdb").write_bytes(b"half a file")
+    assert published_build(one, 2).manifest.snapshot == 2
+    assert sorted(path.name for path in one.snapshots.iterdir()) == ["000001", "000002"]
+    assert list(one.root.glob(f"{placing.UNFINISHED}*")) == []
 
 
 def test_a_published_file_that_is_none_is_named_to_readers_and_replaced_by_the_next(folder: WarehouseFolder) -> None:
@@ -516,28 +503,26 @@ def test_a_published_file_that_is_none_is_named_to_readers_and_replaced_by_the_n
     assert build_seen(folder.published) == 1
 
 
-def test_a_manifest_that_lags_behind_the_file_misleads_nobody(folder: WarehouseFolder) -> None:
+def test_a_manifest_that_lags_behind_the_file_misleads_nobody(one: WarehouseFolder) -> None:
     """A kill between the two leaves the file of one snapshot beside the manifest of another."""
-    published_build(folder, 1)
-    lagging = folder.published_manifest.read_text()
-    published_build(folder, 2)
-    newest = folder.published_manifest.read_text()
-    folder.published_manifest.write_text(lagging)
-    assert published(folder).snapshot == 2
-    rollback(folder)
-    folder.published_manifest.write_text(newest)
-    assert (published(folder).snapshot, published(folder).rolled_back_from) == (1, 2)
+    lagging = one.published_manifest.read_text()
+    published_build(one, 2)
+    newest = one.published_manifest.read_text()
+    one.published_manifest.write_text(lagging)
+    assert published(one).snapshot == 2
+    rollback(one)
+    one.published_manifest.write_text(newest)
+    assert (published(one).snapshot, published(one).rolled_back_from) == (1, 2)
 
 
 # ---------------------------------------------------------------- a full disk
 
 
 def test_a_disk_that_fills_up_while_publishing_leaves_the_old_snapshot_and_nothing_else(
-    folder: WarehouseFolder, monkeypatch: pytest.MonkeyPatch
+    one: WarehouseFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published_build(folder, 1)
-    before = content(folder)
-    write_build(folder, 2)
+    before = content(one)
+    write_build(one, 2)
 
     def full(read: int, write: int, count: int) -> int:
         os.write(write, b"some")
@@ -547,8 +532,8 @@ def test_a_disk_that_fills_up_while_publishing_leaves_the_old_snapshot_and_nothi
     with pytest.raises(
         PublicationFailed, match=r"No space left on device.* MB are free there\. Readers keep snapshot 1"
     ):
-        publish_snapshot(folder, MARTS, clock=at())
-    assert content(folder) == before
+        publish_snapshot(one, MARTS, clock=at())
+    assert content(one) == before
 
 
 def test_a_disk_without_room_for_a_copy_is_not_filled_up(

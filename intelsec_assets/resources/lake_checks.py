@@ -108,7 +108,7 @@ def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant])
         names = [(AS_WRITTEN, True), *((i.name, i.blocking) for i in invariants)]
         return [Outcome(name, broken, "", f"intelsec run --day {day}", blocking=blocking) for name, blocking in names]
     outcomes = [Outcome(AS_WRITTEN, Verdict(passed=True, found=file.sha256), file.sha256, "", blocking=True)]
-    with engine.session() as con:
+    with engine.quick_session() as con:
         for invariant in invariants:
             verdict = _judge(lake, con, file, invariant)
             outcomes.append(

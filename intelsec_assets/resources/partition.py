@@ -103,7 +103,7 @@ def build_together(
     progress.report(names, str(day))
     hashes = {file.key: file.sha256 for file in inputs}
     built = []
-    with engine.session() as con:
+    with engine.quick_session() as con:
         for target, print_, rows in zip(targets, prints, compute(con), strict=True):
             before = lake.held_sha256(target.asset, day)
             file = lake.write(

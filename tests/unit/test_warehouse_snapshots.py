@@ -485,13 +485,14 @@ def test_the_manifest_of_an_earlier_snapshot_is_made_again(two: WarehouseFolder)
 
 
 def test_what_killed_publications_left_does_not_pile_up(one: WarehouseFolder) -> None:
-    (one.root / f"{placing.UNFINISHED}1").write_bytes(b"half a file")
+    for place in (one.root, one.snapshots / "000001"):
+        (place / f"{placing.UNFINISHED}1").write_bytes(b"half a file")
     for left in (f"{placing.UNFINISHED}2", "000009"):
         (one.snapshots / left).mkdir()
         (one.snapshots / left / "intelsec.duckdb").write_bytes(b"half a file")
     assert published_build(one, 2).manifest.snapshot == 2
     assert sorted(path.name for path in one.snapshots.iterdir()) == ["000001", "000002"]
-    assert list(one.root.glob(f"{placing.UNFINISHED}*")) == []
+    assert list(one.root.rglob(f"{placing.UNFINISHED}*")) == []
 
 
 def test_a_published_file_that_is_none_is_named_to_readers_and_replaced_by_the_next(folder: WarehouseFolder) -> None:

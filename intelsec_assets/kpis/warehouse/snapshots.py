@@ -210,8 +210,8 @@ def heal(folder: WarehouseFolder) -> Manifest | None:
     Gives the manifest of what is published then; None if nothing is, or it is damaged. The caller holds the lock.
     """
     folder.snapshots.mkdir(parents=True, exist_ok=True)
-    placing.sweep(folder.root)
-    placing.sweep(folder.snapshots)
+    for place in (folder.root, folder.snapshots, *folder.snapshots.glob("[0-9]*")):
+        placing.sweep(place)
     try:
         now = published(folder)
     except DamagedSnapshot:

@@ -66,11 +66,6 @@
     cast({{ column }} {{ '-' if number < 0 else '+' }} interval '{{ number | abs }}' day as date)
 {%- endmacro %}
 
-{# The same for a number of days that stands in a column. #}
-{% macro days_after_column(column, number) -%}
-    cast({{ column }} + {{ number }} * interval '1' day as date)
-{%- endmacro %}
-
 {# The instant at which a day ends, UTC, whatever the session's time zone. #}
 {% macro end_of_day(column) -%}
     {{- return(adapter.dispatch('end_of_day', 'intelsec')(column)) -}}

@@ -16,9 +16,9 @@
     {{ return(replace_rows(arg_dict, in_later_days('day'))) }}
 {% endmacro %}
 
-{# Tables without a day: the new rows take the place of those with their key; of everything if the past changed. #}
+{# Tables without a day: the new rows take the place of those with their key; of everything if they are made from history. #}
 {% macro get_incremental_replace_keys_sql(arg_dict) %}
-    {%- if var('past_changed', false) -%}
+    {%- if not only_adds_days() -%}
         {{ return(replace_rows(arg_dict, '1 = 1')) }}
     {%- endif -%}
     {%- set matches = [] -%}
@@ -30,6 +30,21 @@
     {%- endset -%}
     {{ return(replace_rows(arg_dict, condition)) }}
 {% endmacro %}
+
+{#
+    True if this build continues such a table: the loaded days lie after every day that its rows know of (meta.known_days). Else it is
+    made anew from history: it is not there yet, the past changed, or a build that did not end well has been here before.
+#}
+{% macro only_adds_days() -%}
+    {%- if not execute or not is_incremental() or var('past_changed', false) or not var('days', []) -%}
+        {{- return(false) -}}
+    {%- endif -%}
+    {%- set reached = [] -%}
+    {%- for column in model.config.meta['known_days'] -%}
+        {%- do reached.append(column ~ " >= date '" ~ (var('days') | min) ~ "'") -%}
+    {%- endfor -%}
+    {{- return(run_query('select 1 as reached from ' ~ this ~ ' where ' ~ reached | join(' or ') ~ ' limit 1') | length == 0) -}}
+{%- endmacro %}
 
 {% macro replace_rows(arg_dict, condition) %}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}

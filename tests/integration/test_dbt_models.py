@@ -183,11 +183,19 @@ def test_a_broken_row_fails_the_right_test_and_the_evidence_shows_it(built: Buil
 
 
 @pytest.mark.slow
-def test_a_newest_day_that_is_loaded_again_leaves_nothing_of_what_it_was(built: Built, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_remembered", [True, False], ids=["after a build", "after a build that did not end well"])
+def test_a_newest_day_that_is_loaded_again_leaves_nothing_of_what_it_was(
+    built: Built, tmp_path: Path, *, is_remembered: bool
+) -> None:
     lake, step = built.lake, Sequel(load_project(), tmp_path / "step")
     differs = with_another_day(lake, LAST, tmp_path / "lake")
-    orders = [step.order(differs, "run", until=LAST - DAY), step.order(differs, "run", until=LAST)]
+    orders = [step.order(differs, "run", until=LAST - DAY)]
+    before = dict(step.loaded)
+    orders.append(step.order(differs, "run", until=LAST))
+    if not is_remembered:
+        step.loaded = before
     orders.append(step.order(lake, "run", until=LAST))
+    assert orders[-1].variables["past_changed"] is is_remembered
     assert [bad(found) for found in carry_out(*orders)] == [[], [], []]
     assert differences(step.file, built.whole) == []
 

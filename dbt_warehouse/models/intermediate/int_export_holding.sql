@@ -1,6 +1,6 @@
 {{ config(incremental_strategy='replace_keys') }}
 
-{%- set is_increment = is_incremental() and not var('past_changed') %}
+{%- set is_increment = only_adds_days() %}
 
 -- what a day's last write about an indicator left behind at its target
 with told as (

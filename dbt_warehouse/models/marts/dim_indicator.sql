@@ -2,7 +2,7 @@
 
 {#- A normal day touches what is live on it; what was known of the others stays as it is. If the past changed, everything is read
     again from the history that is kept: days of life, days of listing, beginnings of stays. #}
-{%- set is_increment = is_incremental() and not var('past_changed') %}
+{%- set is_increment = only_adds_days() %}
 
 with lives as (
     select

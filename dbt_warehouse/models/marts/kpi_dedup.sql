@@ -6,67 +6,41 @@ with days as (
     where {{ in_window_days('d.day') }}
 ),
 
+-- each listing once for every window that it lies in
 listed as (
     select
-        o.day,
+        d.day,
+        o.day = d.day as is_of_day,
         o.feed,
         o.indicator_id,
-        sum(o.listings) as listings
+        o.listings
     from {{ ref('fct_observation') }} as o
+    inner join days as d on o.day between {{ days_after('d.day', -6) }} and d.day
     where {{ in_days_of_windows('o.day', 6) }}
-    group by o.day, o.feed, o.indicator_id
 ),
 
-scoped as (
+counted as (
     select
         l.day,
         'feed' as scope,
         l.feed,
-        l.indicator_id,
-        l.listings
+        sum(l.listings) as listings,
+        count(distinct l.indicator_id) as distinct_indicators,
+        sum(case when l.is_of_day then l.listings else 0 end) as listings_of_day,
+        count(distinct l.indicator_id) filter (where l.is_of_day) as distinct_of_day
     from listed as l
+    group by l.day, l.feed
     union all
     select
         l.day,
         'all' as scope,
         '' as feed,
-        l.indicator_id,
-        sum(l.listings) as listings
+        sum(l.listings) as listings,
+        count(distinct l.indicator_id) as distinct_indicators,
+        sum(case when l.is_of_day then l.listings else 0 end) as listings_of_day,
+        count(distinct l.indicator_id) filter (where l.is_of_day) as distinct_of_day
     from listed as l
-    group by l.day, l.indicator_id
-),
-
-followed as (
-    select
-        s.day,
-        s.scope,
-        s.feed,
-        s.listings,
-        lead(s.day) over (partition by s.scope, s.feed, s.indicator_id order by s.day) as next_day
-    from scoped as s
-),
-
--- In the window that ends `back` days after a listing an indicator counts once: for the last time it was listed.
-backs as (
-    select 0 as back
-    {% for back in range(1, 7) -%}
-    union all
-    select {{ back }} as back
-    {% endfor %}
-),
-
-by_window_end as (
-    select
-        {{ days_after_column('f.day', 'b.back') }} as day,
-        f.scope,
-        f.feed,
-        sum(f.listings) as listings,
-        count(*) filter (where f.next_day is null or f.next_day > {{ days_after_column('f.day', 'b.back') }}) as distinct_indicators,
-        sum(case when b.back = 0 then f.listings else 0 end) as listings_of_day,
-        count(*) filter (where b.back = 0) as distinct_of_day
-    from followed as f
-    cross join backs as b
-    group by {{ days_after_column('f.day', 'b.back') }}, f.scope, f.feed
+    group by l.day
 ),
 
 -- a feed that lists nothing has its rows too: nothing to judge is said, not left out
@@ -95,7 +69,7 @@ windows as (
         coalesce(w.listings_of_day, 0) as listings,
         coalesce(w.distinct_of_day, 0) as distinct_indicators
     from spine as s
-    left join by_window_end as w on s.day = w.day and s.scope = w.scope and s.feed = w.feed
+    left join counted as w on s.day = w.day and s.scope = w.scope and s.feed = w.feed
     union all
     select
         s.day,
@@ -106,7 +80,7 @@ windows as (
         coalesce(w.listings, 0) as listings,
         coalesce(w.distinct_indicators, 0) as distinct_indicators
     from spine as s
-    left join by_window_end as w on s.day = w.day and s.scope = w.scope and s.feed = w.feed
+    left join counted as w on s.day = w.day and s.scope = w.scope and s.feed = w.feed
 ),
 
 measured as (

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
@@ -57,8 +57,9 @@ def warehouse_lock(folder: WarehouseFolder, *, wait_seconds: float = WAIT_SECOND
                     owner = os.pread(handle, 1000, 0).decode(errors="replace") or "another process"
                     raise WarehouseBusy(owner, wait_seconds) from None
                 time.sleep(_POLL_SECONDS)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        with suppress(OSError):  # a full disk has no room for the name; the lock itself needs none
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield handle
     finally:
         os.close(handle)

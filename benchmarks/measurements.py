@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -263,8 +264,149 @@ def misp(*, quick: bool) -> Measured:
     )
 
 
+def warehouse_sample(*, quick: bool) -> Measured:
+    """The warehouse of the sample, a day's build."""
+    found = program("warehouse_sample", quick=quick)
+    parsing, build = found["parsing"], found["build"]
+    after_start = build["dbt_seconds"] - build["start_seconds"]
+    return Measured(
+        "The sample's warehouse, a day's build",
+        f"The newest day ({found['observations']:,} observations) on the days before it "
+        f"({found['history_observations']:,}): {build['models']} models, {build['tests']} tests. In all: planning, "
+        "proving the files, dbt in its process, the verdict.",
+        ["step", "seconds"],
+        [
+            ["a day's build in all", f"{build['seconds']:.1f}"],
+            ["of it dbt, from its process's start to its end", f"{build['dbt_seconds']:.1f}"],
+            ["of that its start, the parsed project handed over, to the first model", f"{build['start_seconds']:.1f}"],
+            ["of that models and tests", f"{after_start:.1f}"],
+            *([what, f"{parsing[key]:.1f}"] for key, what in _PARSING.items() if key in parsing),
+        ],
+        [at_most("seconds from the start of dbt's process", build["dbt_seconds"], 20.0, ".1f")],
+        [
+            f"Peak memory of the build's processes together: {build['peak_gb']:.2f} GB.",
+            "A build never parses: it hands over the project as it was parsed when a file of it last changed.",
+            _dearest(build),
+        ],
+    )
+
+
+_PARSING = {
+    "cold": "parsing the project in a process of its own, cold",
+    "again": "parsing it again with what that left (partial parse, nothing changed)",
+    "project": "a changed project: parsed, compiled, its column lineage told",
+}
+
+
+def warehouse_increment(*, quick: bool) -> Measured:
+    """A day on a large warehouse."""
+    found = _large_warehouse(quick=quick)["increment"]
+    millions = found["history_observations"] / 1e6
+    return Measured(
+        f"A day on {millions:.1f} million observations",
+        f"One day ({found['observations']:,} observations, {found['indicators']:,} live indicators) built on "
+        f"{found['history_days']} generated days ({found['history_observations']:,} observations, "
+        f"{found['history_indicators']:,} rows of indicators a day) as a daily run does: {found['models']} models, "
+        f"{found['tests']} tests, a private file of {found['file_gb']:.2f} GB.",
+        ["in all, seconds", "of it dbt", "of that its start", "peak memory of all processes together"],
+        [
+            [
+                f"{found['seconds']:.1f}",
+                f"{found['dbt_seconds']:.1f}",
+                f"{found['start_seconds']:.1f}",
+                f"{found['peak_gb']:.2f} GB",
+            ]
+        ],
+        [at_most("seconds", found["seconds"], 60.0, ".1f"), at_most("peak memory, GB", found["peak_gb"], 4.0, ".2f")],
+        [_dearest(found)],
+    )
+
+
+def warehouse_publish(*, quick: bool) -> Measured:
+    """Publishing beside readers."""
+    found = _large_warehouse(quick=quick)["publish"]
+    gigabytes = found["bytes"] / 1e9
+    return Measured(
+        f"Publishing {gigabytes:.1f} GB beside readers",
+        f"{found['readers']} processes open the published file, ask it for figures of the newest day and close it, "
+        f"without a pause, while a file of {found['bytes']:,} bytes is copied, explained, verified and published in "
+        f"{found['seconds']:.1f} s. A reading is from opening to answer: longer ones are what a reader sees of it.",
+        ["readings", "median, seconds", "p95", "longest"],
+        [
+            [name, *(f"{found[key][figure]:.3f}" for figure in ("median", "p95", "longest"))]
+            for name, key in (("before it", "quiet"), (f"during it ({found['readings']:,})", "beside"))
+        ],
+        [
+            at_most("longest reading during it, seconds", found["beside"]["longest"], 5.0, ".2f"),
+            at_most("readings that failed", len(found["errors"]), 0, "d"),
+            Bar(
+                "readers got the old file, then the new one",
+                "both",
+                ", ".join(f"snapshot {number}" for number in found["snapshots"]),
+                len(found["snapshots"]) == 2,
+            ),
+        ],
+    )
+
+
+def warehouse_queries(*, quick: bool) -> Measured:
+    """The analyst guide's queries on a large warehouse."""
+    large = _large_warehouse(quick=quick)
+    found, day = large["queries"], large["increment"]
+    observations = day["history_observations"] + day["observations"]
+    slow = [one for one in found["each"] if one["whole"] > 1.0]
+    return Measured(
+        f"The analyst guide on {observations / 1e6:.1f} million observations",
+        f"The {found['queries']} queries of the analyst guide on {observations:,} observations of "
+        f"{day['history_days'] + 1} days, each {found['rounds']} times (once where it takes over 5 s), its median "
+        f"counts. As an analyst asks: in a process of its own with a limit of memory, from its start "
+        f"({found['start']:.2f} s for `select 1`) to the last row. Alone: on a file that is open. The dearest:",
+        ["query under", "rows", "as an analyst asks, seconds", "alone, seconds"],
+        [
+            [one["question"], f"{one['rows']:,}", f"{one['whole']:.2f}", f"{one['alone']:.3f}"]
+            for one in found["each"][: max(8, len(slow))]
+        ],
+        [
+            at_most("p95 as an analyst asks, seconds", found["whole"]["p95"], 1.0, ".2f"),
+            at_most("queries without an answer", len(found["problems"]), 0, "d"),
+        ],
+        [
+            f"{len(slow)} of {found['queries']} take over a second as an analyst asks.",
+            *(
+                f"{name}: median {found[key]['median']:.3f} s, p95 {found[key]['p95']:.2f} s, longest "
+                f"{found[key]['longest']:.2f} s."
+                for name, key in (("As an analyst asks", "whole"), ("Alone", "alone"))
+            ),
+            *found["problems"],
+        ],
+    )
+
+
+@cache
+def _large_warehouse(*, quick: bool) -> dict[str, Any]:
+    """One large warehouse serves all that is measured on it; the first who asks waits for it."""
+    return program("warehouse_day", quick=quick)
+
+
+def _dearest(build: Mapping[str, Any]) -> str:
+    return "Dearest models: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in build["dearest"].items()) + "."
+
+
 MEASUREMENTS: dict[str, Callable[..., Measured]] = {
-    one.__name__: one for one in (feeds, linear, live, canonical, imports, run, misp)
+    one.__name__: one
+    for one in (
+        feeds,
+        linear,
+        live,
+        canonical,
+        imports,
+        run,
+        misp,
+        warehouse_sample,
+        warehouse_increment,
+        warehouse_publish,
+        warehouse_queries,
+    )
 }
 
 

@@ -4,7 +4,7 @@ with standing as (
     select
         s.day,
         s.feed,
-        count(*) as live_indicators,
+        count(s.indicator_id) as live_indicators,
         count(*) filter (where s.source_count = 1) as exclusive_indicators,
         count(*) filter (where s.source_count > 1) as shared_indicators,
         count(*) filter (where i.decision = 'export') as exported_indicators,

@@ -4,6 +4,7 @@ with hits as (
     select
         h.day,
         h.list,
+        h.indicator_id,
         h.policy,
         h.policy in ('block', 'protect') as is_blocking,
         h.policy <> 'annotate' as is_judging,
@@ -24,7 +25,7 @@ counted as (
         h.day,
         h.list,
         min(h.policy) as policy,
-        count(*) as live_hits,
+        count(h.indicator_id) as live_hits,
         count(*) filter (where h.is_blocking and h.blocking_lists = 1) as sole_block_hits,
         count(*) filter (
             where h.is_judging

@@ -17,7 +17,7 @@ counted as (
         n.campaign,
         min(n.first_day) as first_day,
         max(n.last_day) as last_day,
-        count(*) as indicators,
+        count(n.indicator_id) as indicators,
         count(*) filter (where i.is_live) as live_indicators,
         count(*) filter (where i.is_live and i.decision = 'export') as exported_indicators,
         min(n.first_seen) as first_seen,
@@ -32,7 +32,7 @@ feeds as (
     select
         f.campaign,
         {{ as_text_list('f.feed') }} as feeds,
-        count(*) as feed_count
+        count(f.feed) as feed_count
     from (
         select distinct
             c.campaign,

@@ -34,6 +34,7 @@ compared as (
     select
         l.day,
         l.feed,
+        l.indicator_id,
         l.sighted = min(l.sighted) over (partition by l.day, l.indicator_id) as is_first
     from listed as l
 ),
@@ -42,7 +43,7 @@ counted as (
     select
         c.day,
         c.feed,
-        count(*) as new_indicators,
+        count(c.indicator_id) as new_indicators,
         count(*) filter (where c.is_first) as first_reported
     from compared as c
     group by c.day, c.feed

@@ -54,7 +54,7 @@ held as (
 candidates as (
     select
         i.day,
-        count(*) as indicators
+        count(i.indicator_id) as indicators
     from high as i
     group by i.day
 ),

@@ -18,7 +18,7 @@ scored as (
         i.day,
         i.decision,
         least(cast(floor(i.score * 10 + 0.00000001) as integer), 9) as bucket,
-        count(*) as indicators
+        count(i.indicator_id) as indicators
     from {{ ref('fct_indicator_day') }} as i
     where {{ in_days('i.day') }}
     group by i.day, i.decision, least(cast(floor(i.score * 10 + 0.00000001) as integer), 9)

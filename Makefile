@@ -31,7 +31,9 @@ $(UV):
 # one stamp a set of packages; a newer lock or pyproject installs again
 .venv/.run: $(UV) pyproject.toml uv.lock
 	@echo "installing what a run needs into .venv"
-	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) && touch $@
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON)
+	@echo "reading the warehouse's models, once"
+	@$(BIN)/python -c 'from intelsec_assets.kpis.warehouse.project import load_project; load_project()' && touch $@
 
 .venv/.dev: $(UV) pyproject.toml uv.lock
 	@echo "installing what tests need into .venv"
@@ -60,6 +62,10 @@ test-all: .venv/.dev ## the tests with the long ones: browser, faults, large inp
 .PHONY: bench
 bench: .venv/.bench ## measure the performance bars beside the peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+.PHONY: models
+models: .venv/.dev ## the warehouse's models alone: their unit tests, increments against full builds, PostgreSQL against DuckDB
+	@$(PYTEST) tests/integration/test_dbt_models.py tests/integration/test_dbt_portable.py $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy and the Dagster definitions

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from intelsec_assets import engine
-from intelsec_assets.kpis.warehouse.build import Outcome, build, read_loaded, read_verdict
+from intelsec_assets.kpis.warehouse.build import Outcome, build, made_by, read_loaded, read_verdict
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.locking import warehouse_lock
 from intelsec_assets.kpis.warehouse.project import Project, load_project
@@ -40,13 +40,15 @@ class Warehouse:
         """The warehouse below a workspace's home. Raises DbtError if the project cannot be parsed."""
         return cls(WarehouseFolder(home), lake, load_project())
 
-    def plan(self, asked: date, *, starts_anew: bool = False, again: Collection[date] = ()) -> Load:
+    def plan(
+        self, asked: date, *, export_threshold: float, starts_anew: bool = False, again: Collection[date] = ()
+    ) -> Load:
         """What the next build would read. Raises DayNotWhole."""
         loaded = read_loaded(self.folder)
         if loaded.problem:
             log.warning("warehouse_made_anew", reason=loaded.problem)
         stamps = {table: self.lake.stamps(table) for table in self.project.lake_tables}
-        starts_anew = starts_anew or loaded.project != self.project.version
+        starts_anew = starts_anew or loaded.made_by != made_by(self.project, export_threshold)
         return plan_load(stamps, asked, loaded.partitions, starts_anew=starts_anew, again=again)
 
     def build(
@@ -64,7 +66,8 @@ class Warehouse:
         partition that is not the one that was written.
         """
         with warehouse_lock(self.folder) as descriptor:
-            load = self.plan(max(days), starts_anew=starts_anew, again=days if models else ())
+            again = days if models else ()
+            load = self.plan(max(days), export_threshold=export_threshold, starts_anew=starts_anew, again=again)
             verdict = read_verdict(self.folder)
             if not load.is_needed and verdict is not None and verdict["passed"]:
                 return None

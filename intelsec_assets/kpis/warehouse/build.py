@@ -29,9 +29,9 @@ _AS_IT_SHOULD_BE = frozenset({_SUCCESS, _PASSED})
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the private file holds: the project's version, and content hashes of partitions by `table@day`."""
+    """What the private file holds: how it was made (`made_by`), and content hashes of partitions by `table@day`."""
 
-    project: str | None
+    made_by: str | None
     partitions: Mapping[str, str]
     problem: str = ""
 
@@ -101,9 +101,14 @@ class Outcome:
         }
 
 
-def build_id(project: Project, versions: Mapping[str, str]) -> str:
+def made_by(project: Project, export_threshold: float) -> str:
+    """What decides, beside the partitions, what is in the tables: another one makes all of them anew."""
+    return f"{project.version} export_threshold={export_threshold}"
+
+
+def build_id(made_by: str, versions: Mapping[str, str]) -> str:
     """Name of the build of these models from these partitions: equal name, equal tables."""
-    parts = [project.version, *sorted(f"{key}={sha256}" for key, sha256 in versions.items())]
+    parts = [made_by, *sorted(f"{key}={sha256}" for key, sha256 in versions.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -114,10 +119,10 @@ def read_loaded(folder: WarehouseFolder) -> Loaded:
     try:
         with _open(folder.build_file, read_only=True) as con:
             rows = con.sql("select partition, sha256 from machine.loaded").fetchall()
-            ((project,),) = con.sql("select version from machine.project").fetchall()
+            ((made_by,),) = con.sql("select version from machine.project").fetchall()
     except (duckdb.Error, ValueError) as error:
         return Loaded(None, {}, f"{folder.build_file} cannot be used and is made anew: {error}")
-    return Loaded(project, dict(rows))
+    return Loaded(made_by, dict(rows))
 
 
 def read_verdict(folder: WarehouseFolder) -> dict[str, Any] | None:
@@ -159,7 +164,8 @@ def build(
     the rest stays as it was and nothing counts as loaded. Raises DbtError if dbt could not run; failed models and
     tests are in the outcome, and then the next build reads the same partitions again.
     """
-    name = build_id(project, load.versions)
+    how = made_by(project, export_threshold)
+    name = build_id(how, load.versions)
     folder.build_file.parent.mkdir(parents=True, exist_ok=True)
     if load.starts_anew:
         for file in (folder.build_file, folder.build_file.with_name(f"{folder.build_file.name}.wal")):
@@ -196,7 +202,7 @@ def build(
     outcome = _outcome(folder, project, load, name, _over_all(results))
     if not models:
         if not outcome.failed:
-            _remember(folder, project, load)
+            _remember(folder, how, load)
         _write_verdict(folder, outcome.verdict())
     return outcome
 
@@ -261,11 +267,11 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _remember(folder: WarehouseFolder, project: Project, load: Load) -> None:
+def _remember(folder: WarehouseFolder, how: str, load: Load) -> None:
     """Write down what the file was made from; a kill before this makes the next build read the same again."""
     with _open(folder.build_file, read_only=False) as con:
         con.execute("create schema if not exists machine")
-        con.execute("create or replace table machine.project as select ? as version", [project.version])
+        con.execute("create or replace table machine.project as select ? as version", [how])
         loaded = {**load.kept, **load.versions}
         con.execute(
             "create or replace table machine.loaded as "

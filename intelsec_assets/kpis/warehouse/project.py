@@ -120,7 +120,9 @@ def _version(folder: Path) -> str:
     """Hash over every file that dbt reads, over dbt, and over how its answer is read."""
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {_DIGEST_VERSION}".encode())
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".sql", ".yml", ".yaml", ".md", ".csv"} and "target" not in path.relative_to(folder).parts:
+        is_told_to_people = path.name == "README.md"
+        is_read = path.suffix in {".sql", ".yml", ".yaml", ".md", ".csv"} and not is_told_to_people
+        if is_read and "target" not in path.relative_to(folder).parts:
             digest.update(f"\0{path.relative_to(folder)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -12,7 +12,8 @@ import pytest
 from intelsec_assets.settings import REPOSITORY
 from tests.workspaces import Workspace, on_the_sample
 
-WHERE = re.compile(r"(?m)^(files|lake) +\S+/(exports/latest|lake)$")  # lines that name a folder of the machine
+# lines that name a folder of the machine
+WHERE = re.compile(r"(?m)^(files|lake|warehouse) +\S+/(exports/latest|lake|warehouse/intelsec\.duckdb)(?=\s)")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from intelsec_jobs.definitions import build_defs
 
 PICTURE = Path(__file__).with_name("asset_graph.svg")
 
-WIDTH = 1000
+WIDTH = 1360
 NODE_WIDTH, NODE_HEIGHT = 236, 62
 BETWEEN = 60  # between two assets of a row
 GAP = 44  # what a row leaves an edge that passes it
@@ -83,9 +83,10 @@ def _drawn_as(graph: Any, key: dg.AssetKey) -> str:
 def _small_print(name: str, members: int, blocking: int, others: int) -> str:
     if name == FEEDS:
         return f"an asset a feed: {members} in the sample"
+    if members > 1:
+        return f"{members} models, {blocking + others} checks"
     checks = [f"{blocking} blocking checks"] * bool(blocking) + [f"{others} advisory"] * bool(others)
-    told = [f"{members} models"] * (members > 1) + checks
-    return ", ".join(told) or _own_words(name)
+    return ", ".join(checks) or _own_words(name)
 
 
 def _own_words(name: str) -> str:

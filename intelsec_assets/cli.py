@@ -82,7 +82,7 @@ def main() -> None:
     except Exception as error:
         for kind, code in _CODES:
             if isinstance(error, kind):
-                faces.people.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+                faces.people.print(f"error: {faces.harmless(str(error))}", style="red", markup=False, soft_wrap=True)
                 sys.exit(code)
         raise
 

@@ -19,6 +19,11 @@ from intelsec_assets.commands.faces import DONE, NOT_REACHABLE, Data, Json, prin
 from intelsec_assets.feeds.catalogue import CatalogueError
 from intelsec_assets.indicators.matching.list_files import WarninglistError
 from intelsec_assets.indicators.warninglists import load_lists
+from intelsec_assets.kpis.warehouse.build import read_verdict
+from intelsec_assets.kpis.warehouse.errors import WarehouseError
+from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
+from intelsec_assets.kpis.warehouse.locking import is_held
+from intelsec_assets.kpis.warehouse.snapshots import published
 from intelsec_assets.resources.lake import LakeError
 from intelsec_assets.resources.store import StoreError
 from intelsec_assets.resources.workspace import Workspace
@@ -118,7 +123,7 @@ def _lake(settings: Settings) -> Finding:
             lake.read(asset, days[-1])
     except LakeError as error:
         return Finding("lake", "broken", str(error), f"intelsec run --day {days[-1]}")
-    return Finding("lake", "ok", f"{len(days)} days, newest {days[-1]}, its files are as they were written")
+    return Finding("lake", "ok", f"{len(days)} days, newest {days[-1]}, the files of that day are as they were written")
 
 
 def _store(settings: Settings) -> Finding:
@@ -127,6 +132,22 @@ def _store(settings: Settings) -> Finding:
             return Finding("store", "ok", store.place)
     except StoreError as error:
         return Finding("store", "broken", str(error), "start the database, or correct INTELSEC_STORE_URL")
+
+
+def _warehouse(settings: Settings) -> Finding:
+    folder = WarehouseFolder(settings.home)
+    try:
+        now, verdict = published(folder), read_verdict(folder)
+    except WarehouseError as error:
+        return Finding("warehouse", "broken", str(error), "intelsec warehouse rollback, or intelsec warehouse build")
+    if now is None:
+        return Finding("warehouse", "missing", "nothing is published", "intelsec warehouse build")
+    if is_held(folder):
+        return Finding("warehouse", "ok", f"{now}; somebody builds or publishes at this moment")
+    if verdict is not None and not verdict["passed"]:
+        found = f"{now}; the last build is not published: {verdict['failed'][0]}"
+        return Finding("warehouse", "broken", found, "intelsec warehouse status")
+    return Finding("warehouse", "ok", str(now))
 
 
 def misp_finding(settings: Settings) -> Finding:
@@ -171,5 +192,6 @@ LOOKS: tuple[Callable[[Settings], Finding], ...] = (
     _warninglists,
     _lake,
     _store,
+    _warehouse,
     misp_finding,
 )

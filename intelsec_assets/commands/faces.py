@@ -63,5 +63,10 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def harmless(text: str) -> str:
+    """Text of an error without what a terminal obeys: it may quote a feed, or somebody's query."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+
+
 def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+    return harmless(text).replace("[", r"\[")

@@ -63,6 +63,9 @@ def build(
         (outcome,) = run_days(settings, [asked], job="warehouse_publish", after=[])
     if outcome.error:
         fail(f"the warehouse of {asked} was not published. {outcome.error}", FOUND_SOMETHING)
+    now, verdict = snapshots.published(folder), read_verdict(folder)
+    if now is None or verdict is None or (now.build != verdict["build"] and now.rolled_back_from is None):
+        fail(f"the warehouse of {asked} was not published; see: intelsec warehouse status", FOUND_SOMETHING)
     _show(folder, json)
 
 

@@ -84,9 +84,19 @@ class Lake:
         return sorted(parse_day(stamp.name.split(".")[0]) for stamp in folder.glob("*.stamp.json"))
 
     def stamps(self, asset: str) -> dict[date, str]:
-        """Content hash of every day by its stamp alone; whether a file is still that one, `read` proves."""
-        found = ((day, self._stamp(asset, day)) for day in self.days(asset))
-        return {day: file.sha256 for day, file in found if file is not None}
+        """Content hash of every day that has a file, by its stamp; that a file is still that one, only `read` proves.
+
+        A file of another size than its stamp says is proved at once. Raises ChangedFile.
+        """
+        found = {}
+        for day in self.days(asset):
+            file = self._stamp(asset, day)
+            if file is None or not file.path.exists():
+                continue
+            if file.path.stat().st_size != file.size:
+                self.read(asset, day)
+            found[day] = file.sha256
+        return found
 
     def rows(self, asset: str, day: date) -> int:
         """Rows of the partition by its stamp; 0 if there is none."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from intelsec_assets import engine
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.sources import (
+    OPTIONAL,
     DayNotWhole,
     Load,
     OldSchema,
@@ -75,6 +76,28 @@ def test_a_changed_past_day_is_loaded_again_with_the_days_that_look_back_at_it()
     assert load.days == (day(3),)
     assert load.past_changed
     assert load.window_days == tuple(day(n) for n in range(3, 10))
+
+
+def test_the_newest_day_loaded_again_counts_as_a_change_of_the_past() -> None:
+    before = plan_load(stamps(0, 1), day(1), {})
+
+    assert plan_load(stamps(0, 1, d1="x"), day(1), loaded_after(before)).past_changed
+
+
+def test_what_targets_were_told_and_is_gone_from_the_lake_is_loaded_again_without_it() -> None:
+    before = plan_load(stamps(0, 1) | {"export_writes": {day(0): "told"}}, day(1), {})
+
+    assert plan_load(stamps(0, 1) | {"export_writes": {}}, day(1), loaded_after(before)).days == (day(0),)
+
+
+def test_days_asked_for_again_are_loaded_though_nothing_changed() -> None:
+    before = plan_load(stamps(0, 1, 2), day(2), {})
+
+    assert plan_load(stamps(0, 1, 2), day(2), loaded_after(before), again=[day(1)]).days == (day(1),)
+
+
+def test_only_what_targets_were_told_may_lack_a_day() -> None:
+    assert {"export_writes", "export_attempts"} == OPTIONAL
 
 
 def test_a_day_that_lacks_a_table_is_refused_by_name() -> None:

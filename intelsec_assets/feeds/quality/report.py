@@ -5,6 +5,7 @@ Judged from facts that are handed in: the gate's reasons, held feeds, recorded v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -225,5 +226,5 @@ def markdown(facts: Facts, found: Sequence[Problem]) -> str:
 
 def _cell(text: str) -> str:
     """Text that cannot break a table; a published value may hold anything."""
-    plain = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    plain = re.sub(r"([\\|\[\]!`])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
     return plain if len(plain) <= 400 else plain[:399] + "…"

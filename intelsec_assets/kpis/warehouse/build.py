@@ -24,6 +24,8 @@ from intelsec_assets.kpis.warehouse.project import PROJECT_FOLDER, Model, ModelT
 from intelsec_assets.kpis.warehouse.sources import Load
 
 _SUCCESS, _PASSED, _SKIPPED = "success", "pass", "skipped"
+_DISK_FULL = "No space left on device"
+_LONGEST_MESSAGE = 500  # characters
 _AS_IT_SHOULD_BE = frozenset({_SUCCESS, _PASSED})
 
 
@@ -170,10 +172,8 @@ def build(
     if load.starts_anew:
         for file in (folder.build_file, folder.build_file.with_name(f"{folder.build_file.name}.wal")):
             file.unlink(missing_ok=True)
-    _write_verdict(
-        folder,
-        {"build": name, "day": str(load.newest), "complete": False, "passed": False, "failed": ["it did not end"]},
-    )
+    _write_verdict(folder, _unfinished(name, load, "only some models were built" if models else "it did not end"))
+    _forget(folder, load)
     results = call_dbt(
         PROJECT_FOLDER,
         [
@@ -199,12 +199,24 @@ def build(
         progress=progress,
         inherited=inherited,
     )
-    outcome = _outcome(folder, project, load, name, _over_all(results))
+    outcome = _outcome(folder, project, load, name, _over_all(results), is_whole=not models)
     if not models:
+        # a kill between the two has the days read again, which costs time; the other way round it would cost the truth
+        _write_verdict(folder, outcome.verdict())
         if not outcome.failed:
             _remember(folder, how, load)
-        _write_verdict(folder, outcome.verdict())
     return outcome
+
+
+def _unfinished(name: str, load: Load, why: str) -> dict[str, Any]:
+    return {
+        "build": name,
+        "day": str(load.newest),
+        "complete": False,
+        "passed": False,
+        "failed": [f"{why}: build it whole"],
+        "warned": [],
+    }
 
 
 def _over_all(results: Sequence[Sequence[NodeResult]]) -> dict[str, NodeResult]:
@@ -212,35 +224,51 @@ def _over_all(results: Sequence[Sequence[NodeResult]]) -> dict[str, NodeResult]:
     found: dict[str, NodeResult] = {}
     for part in results:
         for result in part:
-            if found.get(result.unique_id, result).status in _AS_IT_SHOULD_BE:
+            before = found.get(result.unique_id)
+            if before is None or before.status in _AS_IT_SHOULD_BE:
                 found[result.unique_id] = result
     return found
 
 
 def _outcome(
-    folder: WarehouseFolder, project: Project, load: Load, name: str, results: Mapping[str, NodeResult]
+    folder: WarehouseFolder,
+    project: Project,
+    load: Load,
+    name: str,
+    results: Mapping[str, NodeResult],
+    *,
+    is_whole: bool,
 ) -> Outcome:
-    by_name = {
-        unique_id.split(".")[2]: result for unique_id, result in results.items() if unique_id.startswith("model.")
-    }
+    """What dbt said of each model and test. Of a whole build silence is no success: without a result nothing passed."""
+    of_models = {key.split(".")[2]: result for key, result in results.items() if key.startswith("model.")}
     with _open(folder.build_file, read_only=True) as con:
-        tables = {
-            (schema, table)
-            for schema, table in con.sql("select schema_name, table_name from duckdb_tables()").fetchall()
-        }
+        tables = set(con.sql("select schema_name, table_name from duckdb_tables()").fetchall())
         models = tuple(
-            ModelOutcome(
-                model,
-                by_name[model.name].status == _SUCCESS,
-                by_name[model.name].message or by_name[model.name].status,
-                _rows(con, model) if (model.schema, model.name) in tables else None,
-                by_name[model.name].seconds,
-            )
+            _model(con, model, of_models.get(model.name), has_rows=(model.schema, model.name) in tables)
             for model in project.models
-            if model.name in by_name
+            if is_whole or model.name in of_models
         )
-        tests = tuple(_test(con, test, results[test.unique_id]) for test in project.tests if test.unique_id in results)
+        tests = tuple(
+            _test(con, test, results.get(test.unique_id))
+            for test in project.tests
+            if is_whole or test.unique_id in results
+        )
     return Outcome(name, load, models, tests)
+
+
+def _model(con: duckdb.DuckDBPyConnection, model: Model, result: NodeResult | None, *, has_rows: bool) -> ModelOutcome:
+    if result is None:
+        return ModelOutcome(model, built=False, message="dbt told no result of it", rows=None, seconds=0)
+    rows = _rows(con, model) if has_rows else None
+    return ModelOutcome(model, result.status == _SUCCESS, _said(result), rows, result.seconds)
+
+
+def _said(result: NodeResult) -> str:
+    """Dbt's words for what became of a model, without the trace that it puts around them; that is in its log."""
+    message = result.message or result.status
+    if _DISK_FULL in message:
+        return "the disk is full: free some space, then build again; what is published stays as it is"
+    return " ".join(message.split())[:_LONGEST_MESSAGE]
 
 
 def _rows(con: duckdb.DuckDBPyConnection, model: Model) -> int:
@@ -248,10 +276,10 @@ def _rows(con: duckdb.DuckDBPyConnection, model: Model) -> int:
     return int(rows)
 
 
-def _test(con: duckdb.DuckDBPyConnection, test: ModelTest, result: NodeResult) -> ModelTestOutcome:
-    if result.status == _PASSED:
+def _test(con: duckdb.DuckDBPyConnection, test: ModelTest, result: NodeResult | None) -> ModelTestOutcome:
+    if result is not None and result.status == _PASSED:
         return ModelTestOutcome(test, passed=True, failures=0, found="holds")
-    if result.status == _SKIPPED:
+    if result is None or result.status == _SKIPPED:
         return ModelTestOutcome(test, passed=False, failures=0, found="not evaluated: what it looks at was not built")
     failures = result.failures or 0
     if not result.compiled or not failures:
@@ -265,6 +293,18 @@ def _test(con: duckdb.DuckDBPyConnection, test: ModelTest, result: NodeResult) -
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _forget(folder: WarehouseFolder, load: Load) -> None:
+    """Take the days about to be written out of what is loaded: should the build not end well, they are read again."""
+    if load.starts_anew or not load.days or not folder.build_file.exists():
+        return
+    with _open(folder.build_file, read_only=False) as con:
+        con.execute(
+            "delete from machine.loaded where split_part(partition, '@', 2) in (select unnest($days::varchar[]))",
+            {"days": [str(day) for day in load.days]},
+        )
+        con.execute("checkpoint warehouse")
 
 
 def _remember(folder: WarehouseFolder, how: str, load: Load) -> None:

@@ -6,16 +6,21 @@ replaces log handlers, working folder and warnings of whatever imports it, and b
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 PARSED = "partial_parse.msgpack"  # dbt's own form of a parsed project, written into its target path
 
 
 def main() -> int:
     """Carry out the orders one after another until one fails; 0 if dbt ended by itself, whatever it found."""
+    _end_with_parent()
     asked: dict[str, Any] = json.load(sys.stdin)
     # dbt prints where it likes: standard output belongs to the answers
     answers, sys.stdout = sys.stdout, sys.stderr
@@ -39,6 +44,14 @@ def main() -> int:
         if not outcome.success:
             break
     return 0
+
+
+def _end_with_parent() -> None:
+    """Be killed when the process that asked is: dbt would wait for ever to tell it something, with the lock held."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() == 1:  # it was gone before this was said
+            os._exit(1)
 
 
 def _parsed(file: Path) -> Any:

@@ -86,7 +86,7 @@ def _feed_lines(taken: Taken) -> list[str]:
     lines = []
     for row, raw in zip(taken.rows, taken.raw, strict=True):
         known = f"{row['indicator_type']} {_value(row['value'])}" if "value" in row else f"{row['reason']}"
-        more = {name: cell for name, cell in row.items() if name not in _TOLD and cell not in {None, "", 1}}
+        more = {name: cell for name, cell in row.items() if name not in _TOLD and not _says_nothing(name, cell)}
         place = f"{row['day']} {row['feed']} {shown(row['file'])}:{row['line']}  {known}"
         lines.append(f"{place}, {_cells(more)}" if more else place)
         note = f"  ({shown(raw.note)})" if raw.note else ""
@@ -147,3 +147,8 @@ def _text(value: Any) -> str:
         case _:
             text = shown(str(value))
             return text or "''"
+
+
+def _says_nothing(name: str, cell: object) -> bool:
+    """Empty, or one listing: what nearly every line has."""
+    return cell is None or cell == "" or (name == "listings" and cell == 1)

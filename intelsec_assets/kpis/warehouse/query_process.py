@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pickle
+import re
 import resource
 import sys
 import threading
@@ -171,6 +172,9 @@ class _Allowance:
         self._con.interrupt()
 
 
+_EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\b\s*|\([^)]*\)\s*)*(.*)", re.IGNORECASE | re.DOTALL)
+
+
 def _refuse_all_but_reading(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
     if not statements:
@@ -181,6 +185,9 @@ def _refuse_all_but_reading(sql: str) -> None:
         kind = statements[0].type.name
     except ValueError:  # one that the Python client has no name for yet
         kind = "this statement"
+    if kind == "EXPLAIN":  # of what it explains it may carry out everything
+        explained = _EXPLAIN.match(statements[0].query)
+        _refuse_all_but_reading(explained[1] if explained else "")
     # MULTI is a PIVOT whose columns are not given: DuckDB looks for them first
     if kind not in {"SELECT", "EXPLAIN", "MULTI"}:
         raise _NoAnswer(REFUSED, f"{kind} is not allowed: {_WHAT_READS}")

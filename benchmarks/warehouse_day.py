@@ -3,7 +3,8 @@
     python -m benchmarks.warehouse_day [--quick]
 
 The history is set up first, in a temporary folder that goes at the end. BENCH_WAREHOUSE names a folder that is used and
-kept instead; every run adds a day to it. BENCH_OBSERVATIONS says how many observations a new history has.
+kept instead; every run adds a day to it. BENCH_OBSERVATIONS says how many observations a new history has, BENCH_MINUTES
+after how long no more of it is loaded: what is there by then is measured, and said.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def main() -> None:
         wanted = _SMALL if quick else Size.of(int(os.environ.get("BENCH_OBSERVATIONS", OBSERVATIONS)))
         history = History.at(folder, wanted)
         _tell("history")
-        history.load()
+        history.load(until=time.time() + float(os.environ.get("BENCH_MINUTES", "inf")) * 60)
         _tell("first publication")
         _publish(folder)
         _tell("increment")

@@ -25,7 +25,7 @@ from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.warehouse import Warehouse
 from intelsec_assets.tables import TABLES
 
-FIRST_DAY = date(2026, 1, 1)
+FIRST_DAY = date(2026, 2, 25)  # so that the days that the guide names lie in it
 DAYS = 90  # of history
 OBSERVATIONS = 20_000_000  # of history
 EXPORT_THRESHOLD = 0.6  # as in the catalogue

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from intelsec_assets import policies, progress
 from intelsec_assets.days import parse_day, previous_day
+from intelsec_assets.kpis.warehouse.build import NOT_EVALUATED
 from intelsec_assets.records import FAILED, SUCCEEDED
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import StoreError
@@ -173,7 +174,11 @@ def _cause(result: dg.ExecuteInProcessResult) -> str:
     failed = [
         f"{e.asset_key.to_user_string()}: check {e.check_name} failed: {e.metadata['found'].value}"
         for e in result.get_asset_check_evaluations()
-        if e.blocking and not e.passed and e.severity == dg.AssetCheckSeverity.ERROR
+        if e.blocking
+        and not e.passed
+        and e.severity == dg.AssetCheckSeverity.ERROR
+        # what waits for a model that failed says nothing: the model does
+        and e.metadata["found"].value != NOT_EVALUATED
     ]
     failures = [(event.step_key, event.step_failure_data) for event in result.all_events if event.is_step_failure]
     causes = [f"{step}: {reason(failure)}" for step, failure in failures if not (failed and is_failed_check(failure))]

@@ -69,10 +69,8 @@ def _models(project: Project) -> dg.AssetsDefinition:
             store.record_checks([_recorded(test, outcome, context.run.run_id) for test in outcome.tests])
         yield from (_check_result(test) for test in outcome.tests)
         yield from _materialized(project, outcome, warehouse.folder)
-        if broken := [model for model in outcome.models if not model.built]:
-            raise dg.Failure(
-                description="; ".join(f"{model.model.name}: {model.message}" for model in broken), allow_retries=False
-            )
+        if any(not model.built for model in outcome.models):
+            raise dg.Failure(description="; ".join(outcome.failed), allow_retries=False)
 
     return dbt_build
 

@@ -23,6 +23,7 @@ from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.project import PROJECT_FOLDER, Model, ModelTest, Project
 from intelsec_assets.kpis.warehouse.sources import Load
 
+NOT_EVALUATED = "not evaluated: what it looks at was not built"
 _SUCCESS, _PASSED, _SKIPPED = "success", "pass", "skipped"
 _DISK_FULL = "No space left on device"
 _LONGEST_MESSAGE = 500  # characters
@@ -71,9 +72,13 @@ class Outcome:
 
     @property
     def failed(self) -> list[str]:
-        """Why it may not be published, a sentence each."""
-        broken = [f"model {m.model.name}: {m.message}" for m in self.models if not m.built]
-        return broken + [f"test {t.test.name}: {t.found}" for t in self.tests if t.test.blocking and not t.passed]
+        """Why it may not be published, a sentence each: causes first, then how much waits for them."""
+        models = [m for m in self.models if not m.built]
+        tests = [t for t in self.tests if t.test.blocking and not t.passed]
+        causes = [f"model {m.model.name}: {m.message}" for m in models if m.message != _SKIPPED]
+        causes += [f"test {t.test.name}: {t.found}" for t in tests if t.found != NOT_EVALUATED]
+        waiting = len(models) + len(tests) - len(causes)
+        return causes + ([f"{waiting} models and tests wait for that"] if waiting else [])
 
     @property
     def warned(self) -> list[str]:
@@ -97,7 +102,11 @@ class Outcome:
             "failed": self.failed,
             "warned": self.warned,
             "sources": dict(sorted(self.load.versions.items())),
-            "checks": {"passed": passed, "failed": len(self.failed), "warned": len(self.warned)},
+            "checks": {
+                "passed": passed,
+                "failed": sum(test.test.blocking and not test.passed for test in self.tests),
+                "warned": sum(not test.test.blocking and not test.passed for test in self.tests),
+            },
             "models": {outcome.model.name: outcome.rows for outcome in self.models if outcome.rows is not None},
             "tests": {outcome.test.unique_id: outcome.found for outcome in self.tests if not outcome.passed},
         }
@@ -280,7 +289,7 @@ def _test(con: duckdb.DuckDBPyConnection, test: ModelTest, result: NodeResult | 
     if result is not None and result.status == _PASSED:
         return ModelTestOutcome(test, passed=True, failures=0, found="holds")
     if result is None or result.status == _SKIPPED:
-        return ModelTestOutcome(test, passed=False, failures=0, found="not evaluated: what it looks at was not built")
+        return ModelTestOutcome(test, passed=False, failures=0, found=NOT_EVALUATED)
     failures = result.failures or 0
     if not result.compiled or not failures:
         return ModelTestOutcome(test, False, failures, f"could not be evaluated: {result.message or result.status}")

@@ -31,7 +31,12 @@ SECONDS = 30  # within which the next run is in its step, on a machine with othe
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> str:
     """DAGSTER_HOME of the embedded instance; each test leaves its pool free."""
-    return str(prepare_instance(tmp_path_factory.mktemp("pool-slots") / "dagster", "embedded").parent)
+    home = str(prepare_instance(tmp_path_factory.mktemp("pool-slots") / "dagster", "embedded").parent)
+    # two processes that make Dagster's database at once write its version twice, and nobody can open it again
+    with opened(home) as instance:
+        instance.get_runs_count()
+        instance.event_log_storage.get_concurrency_info("warehouse")
+    return home
 
 
 @contextmanager

@@ -40,12 +40,12 @@ class WarehouseFolder:
 
     @property
     def snapshots(self) -> Path:
-        """Published files by number, each beside its manifest."""
+        """A folder a published snapshot, by number: its file and its manifest, which never change again."""
         return self.root / "snapshots"
 
     @property
     def published(self) -> Path:
-        """The file that readers open."""
+        """What readers open: a link to the file of a snapshot."""
         return self.root / "intelsec.duckdb"
 
     @property

@@ -1,0 +1,26 @@
+"""What can be wrong in detections: one tree of errors, each message names file, rule or alert and the way out.
+
+Whether an error is retried or shown is decided by who catches it.
+"""
+
+from __future__ import annotations
+
+
+class DetectionError(Exception):
+    """Something is wrong with detections; permanent unless a subclass says else."""
+
+
+class EventError(DetectionError):
+    """Audit logs, or the description of where they lie, cannot be used."""
+
+
+class ContextError(DetectionError):
+    """A source of context (tickets, ASN, history) cannot be used."""
+
+
+class RuleError(DetectionError):
+    """A rule, its samples or an exception cannot be used; the message lists every problem."""
+
+
+class AlertError(DetectionError):
+    """An alert is not there, or what was asked of it does not fit its state."""

@@ -1,0 +1,1 @@
+"""pySigma backend for DuckDB; `backends` is what pySigma's plugin discovery reads."""

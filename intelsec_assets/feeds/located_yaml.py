@@ -6,7 +6,7 @@ What the values must look like is `catalogue_rules`; this module knows YAML only
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -41,12 +41,13 @@ class LocatedYaml:
     value: YamlValue = None
     lines: dict[YamlPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    first_line: int = 1
 
     def line(self, path: YamlPath) -> int:
         """Line of a path, or of its nearest parent that is in the text."""
         while path and path not in self.lines:
             path = path[:-1]
-        return self.lines.get(path, 1)
+        return self.lines.get(path, self.first_line)
 
 
 def render_path(path: YamlPath) -> str:
@@ -70,23 +71,41 @@ _Loader.add_implicit_resolver(_MERGE, re.compile(r"^<<$"), ["<"])
 
 def read_located_yaml(text: str) -> LocatedYaml:
     """Values, lines and problems of a YAML text. Never raises: text that is no YAML is a problem with its line."""
-    result = LocatedYaml()
+    documents = _read(text, lambda: [yaml.compose(text, Loader=_Loader)])
+    return documents[0] if documents else LocatedYaml()
+
+
+def read_located_documents(text: str) -> list[LocatedYaml]:
+    """The same for a text of several documents between `---` lines; an empty document is left out.
+
+    Text that is no YAML gives one document that holds nothing but the problem.
+    """
+    return _read(text, lambda: yaml.compose_all(text, Loader=_Loader))
+
+
+def _read(text: str, compose: Callable[[], Iterable[yaml.Node | None]]) -> list[LocatedYaml]:
+    unreadable = LocatedYaml()
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        result.problems.append(Problem(1, (), f"the file is larger than the {MAX_BYTES:,} bytes allowed"))
-        return result
+        unreadable.problems.append(Problem(1, (), f"the file is larger than the {MAX_BYTES:,} bytes allowed"))
+        return [unreadable]
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        nodes = [node for node in compose() if node is not None]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        result.problems.append(Problem(line, (), f"not YAML: {error.problem}"))
+        unreadable.problems.append(Problem(line, (), f"not YAML: {error.problem}"))
+        return [unreadable]
     except (yaml.YAMLError, UnicodeError) as error:
-        result.problems.append(Problem(1, (), f"not YAML: {' '.join(str(error).split())}"))
+        unreadable.problems.append(Problem(1, (), f"not YAML: {' '.join(str(error).split())}"))
+        return [unreadable]
     except RecursionError:
-        result.problems.append(Problem(1, (), f"nested deeper than the {MAX_DEPTH} levels allowed"))
-    else:
-        if node is not None:
-            _Builder(result).build_root(node)
-    return result
+        unreadable.problems.append(Problem(1, (), f"nested deeper than the {MAX_DEPTH} levels allowed"))
+        return [unreadable]
+    documents = []
+    for node in nodes:
+        result = LocatedYaml(first_line=node.start_mark.line + 1)
+        _Builder(result).build_root(node)
+        documents.append(result)
+    return documents
 
 
 class _TooLarge(Exception):

@@ -1,0 +1,138 @@
+"""Exceptions: Sigma filters with a reason and an end, which keep a rule from matching what was judged harmless.
+
+Who proposes them is `detections.quality`; here they are read, checked against the rules they name, and told apart by
+whether they still apply.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from intelsec_assets.detections.sigma.rules_reading import META, RuleDocument, RuleFile, RuleProblem, read_documents
+from intelsec_assets.feeds.located_yaml import LocatedYaml
+
+_KEYS = {"reason", "expires", "proposed_from", "author"}
+
+
+@dataclass(frozen=True)
+class RuleException:
+    """A filter with the reason for it; `rules` are ids or names as the filter gives them."""
+
+    title: str
+    path: Path
+    rules: tuple[str, ...]
+    reason: str
+    expires: date  # the last day it applies, UTC
+    proposed_from: tuple[str, ...]
+    text: str
+    values: dict[str, Any]
+
+    def applies_on(self, day: date) -> bool:
+        """Whether it still holds on that day; its last day is `expires`."""
+        return day <= self.expires
+
+    def filter(self) -> SigmaFilter:
+        """The Sigma filter, made anew: applying it changes what it is applied to."""
+        return SigmaFilter.from_dict(copy.deepcopy(self.values))
+
+
+def read_exceptions(folder: Path | None) -> tuple[list[RuleException], list[RuleProblem]]:
+    """Every exception of a folder, expired ones too, and what is wrong with its files."""
+    exceptions: list[RuleException] = []
+    problems: list[RuleProblem] = []
+    for path in sorted(folder.glob("*.yml")) if folder and folder.is_dir() else ():
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(RuleProblem(path, 1, path.stem, f"cannot be read: {error}"))
+            continue
+        read, wrong = read_exception(text, path)
+        exceptions += [read] if read else []
+        problems += wrong
+    return exceptions, problems
+
+
+def read_exception(text: str, path: Path) -> tuple[RuleException | None, list[RuleProblem]]:
+    """An exception of a text; None if it cannot be used, with the problems."""
+    result = RuleFile(path, path.stem, text)
+    read_documents(result)
+    if result.problems:
+        return None, result.problems
+    if len(result.documents) != 1:
+        result.problem(1, f"holds {len(result.documents)} documents; one exception a file")
+        return None, result.problems
+    document = result.documents[0]
+    located, values = document.located, document.values
+    meta = located.value.get(META) if isinstance(located.value, dict) else None
+    expires = _meta(result, located, meta)
+    references = _filter(result, document)
+    if result.problems or expires is None or not isinstance(meta, dict):
+        return None, result.problems
+    title = str(values.get("title") or path.stem)
+    origins = tuple(str(origin) for origin in _listed(meta.get("proposed_from")))
+    reason = str(meta["reason"]).strip()
+    return RuleException(title, path, references, reason, expires, origins, text, values), []
+
+
+def exception_problems(exception: RuleException, documents: dict[str, RuleDocument]) -> list[RuleProblem]:
+    """Why an exception would not do what it says, given the rules by id and name."""
+    wrong = []
+
+    def problem(text: str) -> None:
+        wrong.append(RuleProblem(exception.path, 1, exception.path.stem, text))
+
+    for reference in exception.rules:
+        document = documents.get(reference)
+        if document is None:
+            problem(f"names the rule {reference!r}, which there is not; give a rule's id or name")
+        elif isinstance(document.parsed, SigmaCorrelationRule):
+            inner = ", ".join(document.references)
+            problem(f"names the correlation {reference!r}, which filters do not reach; name what it counts: {inner}")
+        elif isinstance(document.parsed, SigmaRule) and document.parsed.logsource not in exception.filter().logsource:
+            problem(f"has another logsource than the rule {reference!r}, so it would not apply; copy the rule's")
+    return wrong
+
+
+def _meta(result: RuleFile, located: LocatedYaml, meta: Any) -> date | None:
+    if not isinstance(meta, dict):
+        result.problem(located.first_line, f"the key `{META}` is missing; it gives reason and expires")
+        return None
+    for key in sorted(set(meta) - _KEYS):
+        result.problem(located.line((META, key)), f"unknown key {key!r}; allowed: {', '.join(sorted(_KEYS))}")
+    if not isinstance(meta.get("reason"), str) or len(meta["reason"].strip()) < 10:
+        result.problem(located.line((META, "reason")), "`reason` says in a sentence why this is harmless")
+    try:
+        return date.fromisoformat(str(meta.get("expires")))
+    except ValueError:
+        text = f"`expires` is {meta.get('expires')!r}; expected the last day it applies, YYYY-MM-DD"
+        result.problem(located.line((META, "expires")), text)
+        return None
+
+
+def _filter(result: RuleFile, document: RuleDocument) -> tuple[str, ...]:
+    located, values = document.located, document.values
+    try:
+        parsed = SigmaFilter.from_dict(copy.deepcopy(values))
+    except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as error:
+        result.problem(located.line(("filter",)), f"is no Sigma filter: {' '.join(str(error).split())}")
+        return ()
+    if isinstance(parsed.filter.rules, str):
+        result.problem(located.line(("filter", "rules")), "`rules: any` would silence every rule; name the rules")
+        return ()
+    if not parsed.filter.condition[0].strip().lower().startswith("not "):
+        text = "the condition is joined by AND as written, so it must begin with `not`, for example `not selection`"
+        result.problem(located.line(("filter", "condition")), text)
+    return tuple(reference.reference for reference in parsed.filter.rules)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]

@@ -1,7 +1,8 @@
-"""Dagster's SQLite history while this process alone writes it: the same files, without a disk flush an event.
+"""Dagster's SQLite history while this process alone writes it: the same files, less work an event.
 
-Dagster opens a connection an event and closes it again; in WAL mode each close of the last connection writes the whole
-log back and waits for the disk. Measured: 24 of 58 seconds of four days. Nothing of PostgreSQL storage is touched.
+Dagster makes an engine and a connection an event and gives both up again. In WAL mode each close of the last connection
+writes the whole log back and waits for the disk (measured: 24 of 58 seconds of four days), and a new engine compiles
+every statement anew (a quarter of the rest). Nothing of PostgreSQL storage is touched.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 
 @contextmanager
 def quick_history(home: Path) -> Iterator[None]:
-    """Connections to SQLite files below `home` do not wait for the disk, and their write-ahead log stays open.
+    """Connections to SQLite files below `home` do not wait for the disk, their write-ahead log and engine are kept.
 
     After a kill SQLite recovers the files as ever; after a power cut the last events of the history may be missing.
     The lake and the operational store flush for themselves and are not touched.
@@ -42,8 +45,30 @@ def quick_history(home: Path) -> Iterator[None]:
 
     event.listen(Engine, "do_connect", connect)
     try:
-        yield
+        with _engines_kept():
+            yield
     finally:
         event.remove(Engine, "do_connect", connect)
         for held in kept.values():
             held.close()
+
+
+@contextmanager
+def _engines_kept() -> Iterator[None]:
+    """One engine an address instead of one a connection: what it has compiled it need not compile again."""
+    engines: dict[str, Engine] = {}
+    make = sqlite_event_log.create_engine
+
+    def create_engine(address: str, **options: Any) -> Engine:
+        if address not in engines:
+            engines[address] = make(address, **options)
+        return engines[address]
+
+    makers: list[Any] = [sqlite_event_log, sqlite_run_storage]
+    for module in makers:
+        module.create_engine = create_engine
+    try:
+        yield
+    finally:
+        for module in makers:
+            module.create_engine = make

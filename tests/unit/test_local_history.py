@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from sqlalchemy.pool import NullPool
 
 from intelsec_jobs.instance.local_history import quick_history
@@ -45,3 +46,21 @@ def test_the_log_outlives_its_writers_and_nothing_is_lost_at_the_end(tmp_path: P
 def test_databases_in_memory_are_left_alone(tmp_path: Path) -> None:
     with quick_history(tmp_path), sa.create_engine("sqlite://").connect() as connection:
         assert connection.exec_driver_sql("pragma synchronous").scalar_one() == FULL
+
+
+def test_dagster_compiles_a_statement_once_a_file(tmp_path: Path) -> None:
+    storage = sqlite_event_log.SqliteEventLogStorage(str(tmp_path))
+    with quick_history(tmp_path):
+        engines = []
+        for _ in range(2):
+            with storage.index_connection() as connection:
+                engines.append(connection.engine)
+        with storage.run_connection("another") as connection:
+            engines.append(connection.engine)
+    with storage.index_connection() as connection:
+        engines.append(connection.engine)
+
+    first, again, of_another_file, afterwards = engines
+    assert again is first
+    assert of_another_file is not first
+    assert afterwards is not first

@@ -1,0 +1,337 @@
+"""Names of fields in cloud audit events: which column holds one, the SQL that reads it, which names are published.
+
+Sigma names a field by the provider's own dotted path; how events get into the columns belongs to `typed`.
+
+As text a field is: NULL where the path is missing or JSON null; `true` or `false`; a number as it was written; an
+object or a list as its JSON text. A path that leads through a list (`requestParameters.ipPermissions.items.cidrIp`)
+gives the JSON list of what it finds in the elements, `["10.0.0.0/8","0.0.0.0/0"]`: `|contains` matches any of them,
+equality none (`leads_through_list` says for which names that is).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from itertools import combinations
+
+from intelsec_assets.detections.errors import EventError
+from intelsec_assets.engine import sql_text
+
+AWS, GCP, AZURE = "aws", "gcp", "azure"
+PROVIDERS = (AWS, GCP, AZURE)
+
+CONTEXT = "context."  # prefix of the columns of audit_context
+
+# of rows of one provider: a scan for a log source reads the rows of its provider only
+_TYPED_AWS = {
+    "eventSource": "event_source",
+    "eventName": "event_name",
+    "eventType": "event_type",
+    "eventCategory": "event_category",
+    "awsRegion": "region",
+    "recipientAccountId": "account",
+    "readOnly": "read_only",
+    "errorCode": "error_code",
+    "errorMessage": "error_message",
+    "userIdentity.type": "actor_type",
+    "userIdentity.arn": "actor_arn",
+    "userIdentity.principalId": "actor_principal",
+    "userIdentity.accountId": "actor_account",
+    "userIdentity.userName": "actor_user",
+    "userIdentity.accessKeyId": "actor_access_key",
+    "userIdentity.invokedBy": "actor_invoked_by",
+    "userIdentity.sessionContext.sessionIssuer.arn": "actor_issuer_arn",
+    "userIdentity.sessionContext.sessionIssuer.type": "actor_issuer_type",
+    "userIdentity.sessionContext.attributes.mfaAuthenticated": "mfa",
+    "sourceIPAddress": "source_text",
+    "userAgent": "user_agent",
+}
+_TYPED_GCP = {
+    "protoPayload.methodName": "event_name",
+    "protoPayload.serviceName": "event_source",
+    "protoPayload.authenticationInfo.principalEmail": "actor_user",
+    "protoPayload.authenticationInfo.principalSubject": "actor_principal",
+    "protoPayload.authenticationInfo.serviceAccountKeyName": "actor_access_key",
+    "protoPayload.requestMetadata.callerIp": "source_text",
+    "protoPayload.requestMetadata.callerSuppliedUserAgent": "user_agent",
+    "protoPayload.resourceName": "resource",
+}
+_TYPED_AZURE = {
+    "operationName": "event_name",
+    "category": "event_category",
+    "callerIpAddress": "source_text",
+    "resourceId": "resource",
+}
+TYPED: Mapping[str, str] = {**_TYPED_AWS, **_TYPED_GCP, **_TYPED_AZURE}
+
+# names that rules in circulation use for the same field
+ALIASES: Mapping[str, str] = {
+    "gcp.audit.method_name": "protoPayload.methodName",
+    "gcp.audit.service_name": "protoPayload.serviceName",
+    "gcp.audit.resource_name": "protoPayload.resourceName",
+    "gcp.audit.authentication_info.principal_email": "protoPayload.authenticationInfo.principalEmail",
+}
+_WRAPPED = "data.protoPayload."  # what Pub/Sub puts around a GCP entry
+
+# objects whose keys belong to the service that was called: any name may stand below them
+_OPEN = {
+    AWS: (
+        "requestParameters",
+        "responseElements",
+        "additionalEventData",
+        "serviceEventDetails",
+        "insightDetails",
+        "edgeDeviceDetails",
+        "eventContext",
+        "userIdentity.sessionContext.webIdFederationData.attributes",
+    ),
+    GCP: (
+        "protoPayload.request",
+        "protoPayload.response",
+        "protoPayload.metadata",
+        "protoPayload.serviceData",
+        "protoPayload.resourceOriginalState",
+        "labels",
+        "resource.labels",
+    ),
+    AZURE: ("properties", "identity.claims", "claims", "tenant"),
+}
+# lists by the published schema
+_LISTS = {
+    "resources",
+    "protoPayload.authorizationInfo",
+    "protoPayload.resourceLocation.currentLocations",
+    "protoPayload.authenticationInfo.serviceAccountDelegationInfo",
+}
+_MOST_ALTERNATIVES = 3  # places at which a list is looked for; further in, all of them are taken for lists
+
+_ISSUER = ("type", "principalId", "arn", "accountId", "userName")
+_CLOSED = {
+    # CloudTrail record contents, event version 1.11, and the userIdentity element
+    AWS: frozenset(
+        {
+            *("eventTime", "eventVersion", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent"),
+            *("errorCode", "errorMessage", "requestID", "eventID", "eventType", "apiVersion", "managementEvent"),
+            *("readOnly", "recipientAccountId", "sharedEventID", "vpcEndpointId", "vpcEndpointAccountId"),
+            *("eventCategory", "sessionCredentialFromConsole", "@timestamp", "resources", "userIdentity", "tlsDetails"),
+            *("addendum", "addendum.reason", "addendum.updatedFields", "addendum.originalRequestID"),
+            "addendum.originalEventID",
+            *(f"resources.{name}" for name in ("ARN", "ARNPrefix", "accountId", "type")),
+            *(
+                f"tlsDetails.{name}"
+                for name in ("tlsVersion", "cipherSuite", "clientProvidedHostHeader", "keyExchange")
+            ),
+            *(f"userIdentity.{name}" for name in (*_ISSUER, "accessKeyId", "invokedBy", "identityProvider")),
+            *(f"userIdentity.{name}" for name in ("credentialId", "sessionContext", "onBehalfOf", "inScopeOf")),
+            *("userIdentity.onBehalfOf.userId", "userIdentity.onBehalfOf.identityStoreArn"),
+            *(
+                f"userIdentity.inScopeOf.{name}"
+                for name in ("issuerType", "credentialsIssuedTo", "sourceArn", "sourceAccount")
+            ),
+            *(f"userIdentity.sessionContext.sessionIssuer.{name}" for name in _ISSUER),
+            *(
+                f"userIdentity.sessionContext.{name}"
+                for name in (
+                    "attributes",
+                    "attributes.mfaAuthenticated",
+                    "attributes.creationDate",
+                    "sessionIssuer",
+                    "sourceIdentity",
+                    "ec2RoleDelivery",
+                    "assumedRoot",
+                    "webIdFederationData",
+                    "webIdFederationData.federatedProvider",
+                )
+            ),
+        }
+    ),
+    # LogEntry and google.cloud.audit.AuditLog
+    GCP: frozenset(
+        {
+            *("insertId", "logName", "timestamp", "receiveTimestamp", "severity", "protoPayload", "resource"),
+            *("resource.type", "operation.id", "operation.producer", "operation.first", "operation.last", "trace"),
+            *(f"protoPayload.{name}" for name in ("@type", "methodName", "serviceName", "resourceName")),
+            *(f"protoPayload.{name}" for name in ("numResponseItems", "status", "status.code", "status.message")),
+            *(
+                f"protoPayload.authenticationInfo.{name}"
+                for name in (
+                    "principalEmail",
+                    "principalSubject",
+                    "authoritySelector",
+                    "serviceAccountKeyName",
+                    "serviceAccountDelegationInfo",
+                    "thirdPartyPrincipal",
+                    "oauthInfo.oauthClientId",
+                )
+            ),
+            *(f"protoPayload.requestMetadata.{name}" for name in ("callerIp", "callerSuppliedUserAgent")),
+            *(f"protoPayload.requestMetadata.{name}" for name in ("callerNetwork", "requestAttributes.time")),
+            *(
+                f"protoPayload.authorizationInfo.{name}"
+                for name in (
+                    "permission",
+                    "granted",
+                    "resource",
+                    "permissionType",
+                    "resourceAttributes.name",
+                    "resourceAttributes.service",
+                    "resourceAttributes.type",
+                )
+            ),
+            *("protoPayload.authorizationInfo", "protoPayload.resourceLocation.currentLocations"),
+            *("protoPayload.policyViolationInfo.orgPolicyViolationInfo.violationInfo.constraint",),
+            *ALIASES,
+        }
+    ),
+    # diagnostic export (`records`) and the REST shape (`value`) of the activity log
+    AZURE: frozenset(
+        {
+            *("time", "resourceId", "operationName", "category", "resultType", "resultSignature", "resultDescription"),
+            *("durationMs", "callerIpAddress", "correlationId", "identity", "level", "location", "tenantId"),
+            *("caller", "channels", "description", "eventDataId", "eventTimestamp", "submissionTimestamp", "id"),
+            *("operationId", "resourceGroupName", "subscriptionId", "roleLocation", "releaseVersion"),
+            *(
+                f"{name}.{part}"
+                for name in (
+                    "operationName",
+                    "category",
+                    "eventName",
+                    "status",
+                    "subStatus",
+                    "resourceType",
+                    "resourceProviderName",
+                )
+                for part in ("value", "localizedValue")
+            ),
+            *(f"httpRequest.{name}" for name in ("clientRequestId", "clientIpAddress", "method", "uri")),
+            *(f"{name}" for name in ("authorization.action", "authorization.role", "authorization.scope")),
+            *(f"identity.authorization.{name}" for name in ("action", "scope", "evidence.role", "evidence.roleType")),
+            *("identity.authorization.evidence.principalId", "identity.authorization.evidence.principalType"),
+            *("identity.authorization.evidence.roleAssignmentId", "identity.authorization.evidence.roleDefinitionId"),
+        }
+    ),
+}
+
+
+def known_fields(provider: str) -> frozenset[str]:
+    """Published names of a provider (aws, gcp, azure), and patterns `requestParameters.*` where any name may follow."""
+    return _CLOSED[provider] | {name for open_ in _OPEN[provider] for name in (open_, f"{open_}.*")}
+
+
+def is_known(field: str, provider: str) -> bool:
+    """Whether a provider publishes the name; names are case-sensitive, as JSON keys are."""
+    known = known_fields(provider)
+    return field in known or any("*" in name and fnmatchcase(field, name) for name in known)
+
+
+def leads_through_list(field: str) -> bool:
+    """Whether the path leads through what may be a list: its text is then a JSON list, and equality matches nothing."""
+    segments = tuple(_resolved(field).split("."))
+    return any(True for _ in _list_paths(segments))
+
+
+def field_sql(field: str, event: str = "event") -> str:
+    """SQL over columns of cloud_audit_events (and audit_context for `context.*`) that gives the field.
+
+    A typed column as it is; any other field as text out of `event`, a column or expression that holds JSON.
+    Raises EventError for a name that no JSON path can hold.
+    """
+    name = _resolved(field)
+    if name.startswith(CONTEXT):
+        return quoted(name)
+    if name in TYPED:
+        return quoted(TYPED[name])
+    return json_sql(name, event)
+
+
+def json_sql(field: str, event: str = "event") -> str:
+    """SQL that takes the field out of the JSON in `event`, whatever columns there are. Raises EventError."""
+    segments = tuple(_resolved(field).split("."))
+    plain = f"json_extract_string({event}, {sql_text(_path(segments))})"
+    through = listed_sql(segments, event)
+    return plain if through is None else f"coalesce({plain}, {through})"
+
+
+def listed_sql(segments: tuple[str, ...], event: str, known_below: int = 0) -> str | None:
+    """SQL for what the elements of lists on the path hold, as a JSON list; NULL where no list is on it.
+
+    `known_below`: how many segments from the left have been followed already (`event` is what they lead to).
+    None if no list can be on the path. Raises EventError.
+    """
+    paths = [_path(segments[known_below:], [at - known_below for at in lists]) for lists in _list_paths(segments)]
+    if not paths:
+        return None
+    found = [f"nullif(json_extract_string({event}, {sql_text(path)}), [])" for path in paths]
+    # looking for the key first spares nearly every row the parsing
+    key = sql_text(f'"{segments[-1]}"')
+    return f"case when contains({event}::varchar, {key}) then to_json(coalesce({', '.join(found)}))::varchar end"
+
+
+def extraction(fields: Collection[str], event: str = "event", values: str = "extracted") -> tuple[str, dict[str, str]]:
+    """Many JSON fields for the price of one parse: a list expression, and each field over that list.
+
+    Select the first AS `values`, then use the second: `with e as (select *, <list> as extracted …) select <field> …`.
+    Fields with a typed column are not taken from JSON. Raises EventError.
+    """
+    out: dict[str, str] = {}
+    paths: list[str] = []
+    for field in fields:
+        name = _resolved(field)
+        if name.startswith(CONTEXT) or name in TYPED:
+            out[field] = field_sql(field)
+            continue
+        segments = tuple(name.split("."))
+        paths.append(_path(segments))
+        plain = f"{values}[{len(paths)}]"
+        through = listed_sql(segments, event)
+        out[field] = plain if through is None else f"coalesce({plain}, {through})"
+    listed = ", ".join(sql_text(path) for path in paths)
+    return f"json_extract_string({event}, [{listed}]::varchar[])" if paths else "[]::varchar[]", out
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@cache
+def _resolved(field: str) -> str:
+    if field.startswith(_WRAPPED):
+        field = field.removeprefix("data.")
+    return ALIASES.get(field, field)
+
+
+def _path(segments: tuple[str, ...], lists: Collection[int] = ()) -> str:
+    """JSON path of DuckDB; after the segments at `lists` come all elements."""
+    for segment in segments:
+        if not segment or '"' in segment or "\\" in segment or "\0" in segment:
+            raise EventError(
+                f"{'.'.join(segments)!r} is no name of a field: expected names joined by dots, without quotes or "
+                "backslashes and with none of them empty"
+            )
+    return "$" + "".join(f'."{segment}"' + ("[*]" if at in lists else "") for at, segment in enumerate(segments))
+
+
+def _list_paths(segments: tuple[str, ...]) -> Iterator[tuple[int, ...]]:
+    """Places (from 0, before the last) at which lists may stand together, the fewest first."""
+    prefixes = [".".join(segments[: at + 1]) for at in range(len(segments) - 1)]
+    certain = tuple(at for at, prefix in enumerate(prefixes) if prefix in _LISTS)
+    if certain:
+        yield certain
+        return
+    opened = {name for names in _OPEN.values() for name in names}
+    start = next((at for at, prefix in enumerate(prefixes) if prefix in opened), None)
+    if start is None:
+        return
+    possible = range(start + 1, len(segments) - 1)
+    items = tuple(at for at in possible if segments[at] == "items")
+    if items:  # EC2's lists in CloudTrail: {"items": [...]}
+        yield items
+        return
+    if len(possible) > _MOST_ALTERNATIVES:
+        yield from ((at,) for at in possible)
+        yield tuple(possible)
+        return
+    for size in range(1, len(possible) + 1):
+        yield from combinations(possible, size)

@@ -14,6 +14,7 @@ import typer
 from intelsec_assets import engine
 from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, Data, Day, Json, day_option, fail, workspace_settings
 from intelsec_assets.days import previous_day
+from intelsec_assets.detections.tables import ALERT_DISPOSITIONS
 from intelsec_assets.indicators import explain as story
 from intelsec_assets.indicators.explanation_text import render
 from intelsec_assets.resources.lake import Lake
@@ -41,7 +42,7 @@ def explain(
         fail(f"{lake.root} is empty. Next: intelsec run", FOUND_SOMETHING)
     asked = day_option(day) or days[-1]
     with engine.session() as con:
-        tables = _state(lake, con, asked) | _lines(lake, con, asked)
+        tables = _state(lake, con, asked) | _lines(lake, con, asked) | _verdicts(lake, con, asked)
         before = previous_day(asked)
         previous = _state(lake, con, before) if before in days else None
         explanation = story.explain(con, indicator, asked, tables, previous, declared_type=kind)
@@ -51,6 +52,13 @@ def explain(
 
 def _state(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, duckdb.DuckDBPyRelation]:
     return {name: lake.relation(con, lake.read(name, day)) for name in STATE}
+
+
+def _verdicts(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, duckdb.DuckDBPyRelation]:
+    """Judgements of alerts until the day, if there are any yet."""
+    name = ALERT_DISPOSITIONS.name
+    paths = [str(lake.read(name, d).path) for d in lake.days(name) if d <= day]
+    return {name: con.read_parquet(paths)} if paths else {}
 
 
 def _lines(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, duckdb.DuckDBPyRelation]:

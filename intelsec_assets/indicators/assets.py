@@ -12,8 +12,9 @@ import dagster as dg
 
 from intelsec_assets import policies
 from intelsec_assets.days import day_end
+from intelsec_assets.detections.tables import ALERT_DISPOSITIONS
 from intelsec_assets.feeds.catalogue import Catalogue, Protected, WarninglistPolicies
-from intelsec_assets.indicators import copies, scoring, state, warninglists
+from intelsec_assets.indicators import copies, outcomes, scoring, state, warninglists
 from intelsec_assets.indicators.list_terms import warninglist_terms
 from intelsec_assets.indicators.matching.kept_lists import list_paths, lists_of_day
 from intelsec_assets.indicators.models import load_model
@@ -190,6 +191,7 @@ def match_warninglists(context: dg.AssetExecutionContext, workspace: Workspace) 
 def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, hits = lake.read(INDICATORS.name, day), lake.read(WARNINGLIST_HITS.name, day)
+    verdicts = [lake.read(ALERT_DISPOSITIONS.name, d) for d in lake.days(ALERT_DISPOSITIONS.name) if d <= day]
     model = load_model(catalogue.scoring_model)
     trust = {feed.name: (feed.trust, feed.trust_weight) for feed in catalogue.feeds}
     built = build(
@@ -204,8 +206,11 @@ def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) ->
             trust=trust,
             export=catalogue.export,
             as_of=day_end(day),
+            outcomes=outcomes.outcomes(con, con.read_parquet([str(file.path) for file in verdicts]), day)
+            if verdicts
+            else None,
         ),
-        inputs=[live, hits],
+        inputs=[live, hits, *verdicts],
         code_version="1",
         configuration=f"{model} {sorted(trust.items())} {catalogue.export}",
     )

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import duckdb
 
+from intelsec_assets.detections.quality.verdicts import standing_verdicts
 from intelsec_assets.indicators.canonical import Canonical, canonical
 
 Row = Mapping[str, Any]  # a row of a lake table, columns as in `tables`
@@ -61,7 +62,9 @@ class Explanation:
     - never_seen: a valid indicator that is in no table of these days
     - invalid: no indicator at all, and in no quarantined row either; `detail` says why
 
-    `changes` is None when there is no day before to compare with.
+    `verdicts` are people's judgements of alerts that the indicator matched in, newest first; `outcome` counts those
+    behind the hit rate (true_positives, false_positives) and those that say nothing of the indicator (neither), None
+    without any. `changes` is None when there is no day before to compare with.
     """
 
     asked: str
@@ -82,6 +85,9 @@ class Explanation:
     rejections_total: int
     related: tuple[Row, ...]
     related_total: int
+    verdicts: tuple[Row, ...]
+    verdicts_total: int
+    outcome: Row | None
     changes: tuple[Change, ...] | None
 
     @property
@@ -109,8 +115,9 @@ def explain(
 
     `tables` maps names of lake tables to relations of `con`: indicators, indicator_scores, warninglist_hits,
     feed_overlaps, export_plan of the day; observations and rejected_observations of as many days as should be looked
-    through. `previous` has the first, second and fifth of the day before. A table that is not there leaves its part
-    empty. `declared_type` is the indicator type, for values that could be several.
+    through; alert_dispositions of all days until then. `previous` has the first, second and fifth of the day before. A
+    table that is not there leaves its part empty. `declared_type` is the indicator type, for values that could be
+    several.
     """
     # a lone surrogate, as the shell makes of bytes that are no UTF-8, is no text to a database
     value = value.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -121,6 +128,7 @@ def explain(
     lines, lines_total = look.lines()
     rejections, rejections_total = look.rejections(value, exact=indicator is not None)
     related, related_total = look.related()
+    verdicts, verdicts_total, outcome = look.verdicts(indicator, day)
     return Explanation(
         asked=value,
         day=day,
@@ -140,6 +148,9 @@ def explain(
         rejections_total=rejections_total,
         related=related,
         related_total=related_total,
+        verdicts=verdicts,
+        verdicts_total=verdicts_total,
+        outcome=outcome,
         changes=None
         if previous is None
         else _changes((before, indicator), look.pair("indicator_scores"), look.pair("export_plan")),
@@ -231,6 +242,26 @@ class _Lookup:
         if form.value is None:
             return (), 0
         return _counted(self._rows("indicators", query, value=form.value, host=form.host, most=MAX_LINES))
+
+    def verdicts(self, indicator: Row | None, day: date) -> tuple[tuple[Row, ...], int, Row | None]:
+        """Verdicts that stand at the end of the day, newest first; how many; and what they come to."""
+        given = self._known.get("explain_alert_dispositions")
+        if indicator is None or given is None:
+            return (), 0, None
+        standing_verdicts(self._con, given, day).create_view("explain_standing_verdicts", replace=True)
+        query = """
+            select "at", verdict, alert_id, rule_id, actor, reason, count(*) over () as total,
+                count(*) filter (where verdict = 'true_positive') over () as true_positives,
+                count(*) filter (where verdict = 'false_positive') over () as false_positives
+            from explain_standing_verdicts where list_contains(indicator_ids, $id::varchar)
+            order by "at" desc, alert_id limit $most
+        """
+        rows = self._rows("alert_dispositions", query, id=str(indicator["indicator_id"]), most=MAX_LINES)
+        if not rows:
+            return (), 0, None
+        said = {name: int(rows[0][name]) for name in ("true_positives", "false_positives")}
+        found, total = _counted([{name: cell for name, cell in row.items() if name not in said} for row in rows])
+        return found, total, {**said, "neither": total - sum(said.values())}
 
     def sources(self, indicator: Row | None) -> tuple[Source, ...]:
         if indicator is None:

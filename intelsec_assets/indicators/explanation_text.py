@@ -55,6 +55,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         yield from _paragraph(
             "sources", [f"{len(explanation.sources)}, {independent} independent", *map(_source, explanation.sources)]
         )
+    yield from _verdicts(explanation)
     yield from _paragraph("feed lines", _more([_line(row) for row in explanation.lines], explanation.lines_total))
     yield from _paragraph(
         "rejected", _more([_rejection(r) for r in explanation.rejections], explanation.rejections_total)
@@ -83,6 +84,24 @@ def _score(explanation: Explanation) -> Iterator[str]:
             yield f"{_INDENT}{points:+.3f}  {name} {score[name]:.3f}"
         elif points:
             yield f"{_INDENT}{points:+.3f}  {name} {score.get(name) or ''}".rstrip()
+
+
+def _verdicts(explanation: Explanation) -> Iterator[str]:
+    said = explanation.outcome
+    if said is None:
+        return
+    summed = f"{said['true_positives']} true and {said['false_positives']} false positives behind the hit rate"
+    if said["neither"]:
+        summed += f"; {said['neither']} benign or duplicate, which say nothing of it"
+    yield from _paragraph(
+        "verdicts", [summed, *_more([_verdict(row) for row in explanation.verdicts], explanation.verdicts_total)]
+    )
+
+
+def _verdict(row: Row) -> str:
+    because = f": {shown(row['reason'])}" if row["reason"] else ""
+    about = f"alert {shown(row['alert_id'])} of rule {shown(row['rule_id'])}"
+    return f"{row['at']:%Y-%m-%d} {row['verdict'].replace('_', ' ')} by {shown(row['actor'])}, {about}{because}"
 
 
 def _source(source: Source) -> str:

@@ -13,14 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intelsec_assets import engine
+from intelsec_assets.detections.quality.intervals import wilson
 from intelsec_assets.detections.quality.rule_facts import RuleFacts, sole_coverage, techniques, volume_of
-from intelsec_assets.detections.quality.rule_quality import (
-    QualityPolicy,
-    RuleQuality,
-    quality_relation,
-    rule_quality,
-    wilson,
-)
+from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQuality, quality_relation, rule_quality
 from intelsec_assets.detections.tables import (
     ALERT_DISPOSITIONS,
     ALERT_EVENTS,

@@ -5,7 +5,6 @@ A rule is judged here, never changed; what could be done about it is in `proposa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from intelsec_assets.detections.quality.intervals import wilson
 from intelsec_assets.detections.quality.rule_facts import RETIRED, TEST, RuleFacts, Volume, sole_coverage
 from intelsec_assets.detections.quality.verdicts import PACKAGE, Relation, named, new_name, standing_verdicts
 from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERTS, RULE_QUALITY, SIGMA_FINDINGS
@@ -21,8 +21,6 @@ from intelsec_assets.engine import read_sql, sql_text
 
 INSUFFICIENT, KEEP, TUNE, HOLD = "insufficient_data", "keep", "tune", "hold"
 NEVER_FIRED, RETIRE = "never_fired", "retire"
-
-Z_95 = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -96,20 +94,6 @@ class _Counts:
     duplicates: int = 0
     judged_by_automation: int = 0
     days: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a proportion: the shares p with |successes/n - p| <= z * sqrt(p (1 - p) / n).
-
-    Raises ValueError for n = 0: nothing is known then.
-    """
-    if n <= 0:
-        raise ValueError(f"a proportion of {n} has no interval; expected at least one")
-    share, z2 = successes / n, Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # the ends are 0 and 1 where nothing or everything succeeded; sums of doubles miss them by the last bit
-    return (0.0 if successes == 0 else max(0.0, centre - reach), 1.0 if successes == n else min(1.0, centre + reach))
 
 
 def rule_quality(

@@ -1,0 +1,437 @@
+"""`DuckDBBackend`: one Sigma detection rule as a condition of DuckDB, and the statements around it.
+
+How texts, addresses and windows become SQL stands in text.py, addresses.py and correlation.py.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionItem,
+    ConditionNOT,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.conversion.base import Backend
+from sigma.conversion.state import ConversionState
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaFeatureNotSupportedByBackendError
+from sigma.policy.regex_engine import RE2RegexEngine
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+from sigma.types import (
+    SigmaBool,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNumber,
+    SigmaQueryExpression,
+    SigmaRegularExpression,
+    SigmaString,
+    SigmaTimestampPart,
+    SigmaType,
+    TimestampPart,
+)
+
+from . import addresses, keywords, text
+
+Comparison = SigmaCompareExpression.CompareOperators
+Condition = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
+Leaf = ConditionFieldEqualsValueExpression | ConditionValueExpression
+
+OPERATORS = {
+    Comparison.LT: "<",
+    Comparison.LTE: "<=",
+    Comparison.GT: ">",
+    Comparison.GTE: ">=",
+    Comparison.NEQ: "!=",
+}
+NUMBER_TEXT = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+OFFSET_TEXT = r":[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+
+
+class DuckDBBackend(Backend):
+    """Sigma rules as SQL of DuckDB, with Sigma's own semantics (README: semantics table).
+
+    Args:
+        processing_pipeline: pySigma pipeline applied to every rule.
+        collect_errors: gather the errors of rules in `errors` instead of raising the first.
+        field_sql: SQL expression of any type for a Sigma field; default: the column of that (dotted) name.
+        folded_sql: SQL expression of the field's text in lower case, if the relation has it; default: lower(text).
+        table: relation that `default` and `matches` read; dots part its catalogue and schema.
+        timestamp, event_id: its columns with the time of an event (TIMESTAMPTZ) and its identity.
+        event_json: its column with the whole event as JSON, which keywords search; None refuses keywords.
+        observed_until: SQL expression of the time the events are complete to (absence is judged only up to it);
+            default: the latest event.
+    """
+
+    identifier: ClassVar[str] = "duckdb"
+    name: ClassVar[str] = "DuckDB"
+    formats: ClassVar[dict[str, str]] = {
+        "default": "SELECT statement a rule; a correlation's statement gives one row a burst with its evidence",
+        "condition": "Boolean SQL expression a rule, TRUE or FALSE and never NULL",
+        "matches": "One statement for all detection rules, one scan: a row an event and rule it matches",
+    }
+    requires_pipeline: ClassVar[bool] = False
+    correlation_methods: ClassVar[dict[str, str] | None] = {"default": "Sliding windows with window functions"}
+
+    def __init__(
+        self,
+        processing_pipeline: ProcessingPipeline | None = None,
+        collect_errors: bool = False,  # noqa: FBT001, FBT002 - pySigma's own signature
+        *,
+        field_sql: Callable[[str], str] | None = None,
+        folded_sql: Callable[[str], str] | None = None,
+        table: str = "events",
+        timestamp: str = "event_time",
+        event_id: str = "event_id",
+        event_json: str | None = "event",
+        observed_until: str | None = None,
+        **backend_options: Any,
+    ) -> None:
+        super().__init__(processing_pipeline, collect_errors, **backend_options)
+        self.field_sql = field_sql or text.identifier
+        self.folded_sql = folded_sql
+        self.table = table
+        self.timestamp = timestamp
+        self.event_id = event_id
+        self.event_json = event_json or None
+        self.observed_until = observed_until
+
+    # texts of fields
+
+    def text(self, field: str) -> str:
+        """SQL expression of a field as text; booleans are 'true' and 'false', nothing is NULL."""
+        return f"CAST({self.field_sql(field)} AS VARCHAR)"
+
+    def folded(self, field: str) -> str:
+        """SQL expression of a field as text in lower case."""
+        return self.folded_sql(field) if self.folded_sql else f"lower({self.text(field)})"
+
+    def number(self, field: str) -> str:
+        """SQL expression of a field as DOUBLE, NULL if its text is no decimal number or not finite."""
+        value = self.text(field)
+        cast = f"TRY_CAST({value} AS DOUBLE)"
+        return f"CASE WHEN regexp_full_match({value}, {text.literal(NUMBER_TEXT)}) AND isfinite({cast}) THEN {cast} END"
+
+    def relation(self, state: ConversionState | None = None) -> str:
+        """Quoted name of the table; a pipeline may set it (SetStateTransformation of `table`)."""
+        table = (state.processing_state.get("table") if state else None) or self.table
+        return ".".join(text.identifier(part) for part in str(table).split("."))
+
+    # conditions
+
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> str | None:
+        """OR; the values of one field are compared together."""
+        alternatives: list[str] = []
+        values: dict[tuple[str, bool], list[tuple[text.Part, ...]]] = {}
+        networks: dict[str, list[SigmaCIDRExpression]] = {}
+        for arg in _alternatives(cond.args):
+            compared = comparable(arg)
+            if compared is not None and isinstance(arg, ConditionFieldEqualsValueExpression):
+                cased, parts = compared
+                values.setdefault((arg.field, cased), []).extend(parts)
+            elif isinstance(arg, ConditionFieldEqualsValueExpression) and isinstance(arg.value, SigmaCIDRExpression):
+                networks.setdefault(arg.field, []).append(arg.value)
+            else:
+                converted = self.convert_condition(arg, state)
+                if converted is not None:
+                    alternatives.append(converted)
+        grouped = [
+            text.any_match(self.text(field) if cased else self.folded(field), parts)
+            for (field, cased), parts in values.items()
+        ]
+        grouped += [
+            addresses.in_any(self.text(field), [cidr.network for cidr in cidrs]) for field, cidrs in networks.items()
+        ]
+        return _joined("OR", grouped + alternatives)
+
+    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> str | None:
+        """AND."""
+        converted = (self.convert_condition(arg, state) for arg in cond.args)
+        return _joined("AND", [expression for expression in converted if expression is not None])
+
+    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> str | None:
+        """NOT of TRUE or FALSE: a comparison with a missing field is FALSE, so its NOT is TRUE."""
+        expression = self.convert_condition(cond.args[0], state)
+        return None if expression is None else f"NOT coalesce({expression}, FALSE)"
+
+    def convert_condition_as_in_expression(
+        self, cond: ConditionOR | ConditionAND, state: ConversionState
+    ) -> str | None:
+        """Not used: `convert_condition_or` groups values itself."""
+        return (
+            self.convert_condition_or(cond, state)
+            if isinstance(cond, ConditionOR)
+            else self.convert_condition_and(cond, state)
+        )
+
+    # a field and a value
+
+    def convert_condition_field_eq_val_str(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Text, without regard to case."""
+        return self._any_of(cond)
+
+    def convert_condition_field_eq_val_str_case_sensitive(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Text, `|cased`."""
+        return self._any_of(cond)
+
+    def convert_condition_field_eq_val_num(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Number as it is spelled; a whole one also with `.0`, as DOUBLE and JSON may spell it."""
+        return self._any_of(cond)
+
+    def convert_condition_field_eq_val_bool(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """The texts true and false."""
+        return self._any_of(cond)
+
+    def _any_of(self, cond: ConditionFieldEqualsValueExpression) -> str:
+        compared = comparable(cond)
+        assert compared is not None
+        cased, parts = compared
+        return text.any_match(self.text(cond.field) if cased else self.folded(cond.field), parts)
+
+    def convert_condition_field_eq_val_re(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """RE2 anywhere in the text, with the flags i, m and s inside the pattern."""
+        return f"regexp_matches({self.text(cond.field)}, {text.literal(self._pattern(cond))})"
+
+    def _pattern(self, cond: Leaf) -> str:
+        value = cond.value
+        assert isinstance(value, SigmaRegularExpression)
+        pattern = value.escape(escape_escape_char=False)
+        engine = RE2RegexEngine()
+        try:
+            engine.compile(pattern)
+        except engine.error as error:
+            msg = f"{self._where(cond)}: RE2 refuses {pattern!r} ({error}); write it without look-around and back references"
+            raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None)) from error
+        return pattern
+
+    def convert_condition_field_eq_val_cidr(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Address inside a network; text that is no address is in none."""
+        assert isinstance(cond.value, SigmaCIDRExpression)
+        return addresses.in_any(self.text(cond.field), [cond.value.network])
+
+    def convert_condition_field_compare_op_val(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Comparison of numbers; text that is no number compares with nothing."""
+        value = cond.value
+        assert isinstance(value, SigmaCompareExpression)
+        return f"({self.number(cond.field)}) {OPERATORS[value.op]} {_number(value.number)}"
+
+    def convert_condition_field_eq_field(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Two fields of one event as texts without regard to case; nothing equals nothing."""
+        value = cond.value
+        assert isinstance(value, SigmaFieldReference)
+        left, right = self.folded(cond.field), self.folded(value.field)
+        match (value.starts_with, value.ends_with):
+            case (False, False):
+                return f"{left} = {right}"
+            case (True, False):
+                return f"starts_with({left}, {right})"
+            case (False, True):
+                return f"ends_with({left}, {right})"
+            case _:
+                return f"contains({left}, {right})"
+
+    def convert_condition_field_eq_val_timestamp_part(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Part of a time in UTC (week: ISO 8601); time without an offset is UTC."""
+        value = cond.value
+        assert isinstance(value, SigmaTimestampPart)
+        instant = self.text(cond.field)
+        offset = f"CASE WHEN regexp_matches({instant}, {text.literal(OFFSET_TEXT)}) THEN {instant} ELSE {instant} || ' +00' END"
+        utc = f"make_timestamp(epoch_us(TRY_CAST({offset} AS TIMESTAMPTZ)))"
+        return f"{_part(value.timestamp_part)}({utc}) = {int(value.number)}"
+
+    def convert_condition_field_eq_val_null(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Nothing there: missing or JSON null."""
+        return f"{self.field_sql(cond.field)} IS NULL"
+
+    def convert_condition_field_exists(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> str:
+        """Something there."""
+        return f"{self.field_sql(cond.field)} IS NOT NULL"
+
+    def convert_condition_field_not_exists(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """Nothing there."""
+        return f"{self.field_sql(cond.field)} IS NULL"
+
+    explicit_not_exists_expression: ClassVar[bool] = True
+
+    def convert_condition_field_eq_query_expr(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> str:
+        """SQL that a pipeline gives for a placeholder; `{field}` in it is the field's text."""
+        assert isinstance(cond.value, SigmaQueryExpression)
+        return f"({cond.value.finalize(field=self.text(cond.field))})"
+
+    # values without a field
+
+    def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> str | None:
+        """Keyword: somewhere in a value of the event."""
+        if isinstance(cond.value, SigmaExpansion):
+            return self.convert_condition_or(
+                ConditionOR([ConditionValueExpression(value) for value in cond.value.values]), state
+            )
+        if isinstance(cond.value, (SigmaString, SigmaNumber, SigmaRegularExpression, SigmaQueryExpression)):
+            return str(super().convert_condition_val(cond, state))
+        kind = type(cond.value).__name__.removeprefix("Sigma")
+        msg = f"{self._where(cond)}: a {kind} needs a field; name the field it belongs to"
+        raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None))
+
+    def _event(self, cond: ConditionValueExpression) -> str:
+        if self.event_json is None:
+            msg = f"{self._where(cond)}: keywords search whole events; give the backend event_json=<column with the event as JSON>"
+            raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None))
+        return text.identifier(self.event_json)
+
+    def convert_condition_val_str(self, cond: ConditionValueExpression, state: ConversionState) -> str:
+        """Text anywhere in a value of the event."""
+        assert isinstance(cond.value, SigmaString)
+        return keywords.contains(self._event(cond), [cond.value])
+
+    def convert_condition_val_num(self, cond: ConditionValueExpression, state: ConversionState) -> str:
+        """The number as it is spelled anywhere in a value of the event."""
+        return keywords.contains(self._event(cond), [SigmaString(str(cond.value))])
+
+    def convert_condition_val_re(self, cond: ConditionValueExpression, state: ConversionState) -> str:
+        """RE2 anywhere in a value of the event."""
+        return keywords.matches(self._event(cond), self._pattern(cond))
+
+    def convert_condition_query_expr(self, cond: ConditionValueExpression, state: ConversionState) -> str:
+        """SQL that a pipeline gives."""
+        assert isinstance(cond.value, SigmaQueryExpression)
+        return f"({cond.value.finalize()})"
+
+    # rules
+
+    _rule: SigmaRule | SigmaCorrelationRule | None = None
+
+    def _where(self, cond: Leaf) -> str:
+        rule = f"rule {self._rule.title!r}" if self._rule is not None else "rule"
+        return f"{rule}, field {cond.field!r}" if isinstance(cond, ConditionFieldEqualsValueExpression) else rule
+
+    def convert_rule(self, rule: SigmaRule, output_format: str | None = None, callback: Any = None) -> list[Any]:
+        """Queries of a rule, one a condition; a rule that only feeds correlations has none."""
+        self._rule = rule
+        queries = super().convert_rule(rule, output_format, callback)
+        if queries and rule._backreferences and not self.finalize_correlation_subqueries:
+            # with `generate` pySigma hands back the bare conditions it keeps for the correlation
+            states = rule.get_conversion_states()
+            return [
+                self.finalize_query(rule, query, index, states[index], output_format or self.default_format)
+                for index, query in enumerate(queries)
+            ]
+        return queries
+
+    def finalize_query_default(
+        self, rule: SigmaRule | SigmaCorrelationRule, query: str, index: int, state: ConversionState
+    ) -> str:
+        """The statement of a rule."""
+        if isinstance(rule, SigmaCorrelationRule):
+            return query
+        return f"SELECT * FROM {self.relation(state)} WHERE {query}"
+
+    def finalize_query_condition(
+        self, rule: SigmaRule | SigmaCorrelationRule, query: str, index: int, state: ConversionState
+    ) -> str:
+        """The condition of a rule, never NULL."""
+        if isinstance(rule, SigmaCorrelationRule):
+            msg = f"rule {rule.title!r}: a correlation is no condition on one event; take the format 'default'"
+            raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
+        return f"coalesce({query}, FALSE)"
+
+    def finalize_output_condition(self, queries: list[Any]) -> list[Any]:
+        """The conditions."""
+        return queries
+
+    # correlations
+
+    def _convert_correlation(
+        self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
+    ) -> list[str]:
+        msg = f"rule {rule.title!r}: correlations are not compiled yet"
+        raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
+
+    convert_correlation_event_count_rule = _convert_correlation
+    convert_correlation_value_count_rule = _convert_correlation
+    convert_correlation_temporal_rule = _convert_correlation
+    convert_correlation_temporal_ordered_rule = _convert_correlation
+    convert_correlation_extended_temporal_rule = _convert_correlation
+    convert_correlation_extended_temporal_ordered_rule = _convert_correlation
+    convert_correlation_value_sum_rule = _convert_correlation
+    convert_correlation_value_avg_rule = _convert_correlation
+    convert_correlation_value_percentile_rule = _convert_correlation
+    convert_correlation_value_median_rule = _convert_correlation
+
+
+def _joined(operator: str, expressions: list[str]) -> str | None:
+    if not expressions:
+        return None
+    return expressions[0] if len(expressions) == 1 else "(" + f" {operator} ".join(expressions) + ")"
+
+
+def _alternatives(args: Iterable[Any]) -> Iterable[Any]:
+    """Arguments of an OR with those of inner ORs and expansions in their place."""
+    for arg in args:
+        if isinstance(arg, ConditionOR):
+            yield from _alternatives(arg.args)
+        elif isinstance(arg, ConditionFieldEqualsValueExpression) and isinstance(arg.value, SigmaExpansion):
+            yield from _alternatives(
+                ConditionFieldEqualsValueExpression(arg.field, value) for value in arg.value.values
+            )
+        else:
+            yield arg
+
+
+def comparable(cond: object) -> tuple[bool, list[tuple[text.Part, ...]]] | None:
+    """(cased, texts) if the condition compares a field with texts."""
+    if not isinstance(cond, ConditionFieldEqualsValueExpression):
+        return None
+    value: SigmaType = cond.value
+    match value:
+        case SigmaString():
+            return text.is_cased(value), [text.folded_parts(value)]
+        case SigmaTimestampPart():
+            return None
+        case SigmaNumber():
+            return False, [(spelling,) for spelling in _spellings(value)]
+        case SigmaBool():
+            return False, [("true" if value.boolean else "false",)]
+        case _:
+            return None
+
+
+def _spellings(value: SigmaNumber) -> list[str]:
+    number = _number(value)
+    return [number, number + ".0"] if isinstance(value.number, int) else [number]
+
+
+def _number(value: SigmaNumber) -> str:
+    return text.fold(str(value.number))
+
+
+def _part(part: TimestampPart) -> str:
+    return part.name.lower()

@@ -1,6 +1,7 @@
 """Write the bundled sample: `python samples/make_sample.py [--out DIR]` makes samples/data anew, always the same bytes.
 
-The warninglists are defined here; what the feeds say is in `*_publishers.py`, the cast and the calendar in `story.py`.
+The warninglists are defined here; what the feeds say is in `*_publishers.py`, the clouds' logs in `audit_*.py`,
+the cast and the calendar in `story.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import audit_story
 import exchange_publishers as exchange
 import list_publishers as lists
 import story
@@ -79,7 +81,7 @@ def sample() -> dict[str, bytes]:
     for feed, publish in PUBLISHERS.items():
         for day in story.DAYS:
             files |= {f"feeds/{feed}/{path}": content for path, content in publish(day).items()}
-    return files
+    return files | audit_story.files()
 
 
 def write(out: Path) -> int:

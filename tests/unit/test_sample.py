@@ -9,6 +9,7 @@ import ipaddress
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ RESERVED_NAME = re.compile(r"(^|\.)(example|test|invalid|example\.(com|net|org))
 FILE_NAME = re.compile(
     r"\.(json|csv|txt|tsv|gz|py|yaml|php|html|bin|tar)$|^win\.[a-z]+$|^hashes\.|^T\d{4}\.\d{3}$|^[\d.-]+Z?$|^CC0-1\.0$"
 )
+# what the clouds' logs call their services, methods and states looks like host names too
+CLOUD_NAME = re.compile(
+    r"(^|\.)(amazonaws\.com|aws\.amazon\.com|googleapis\.com|gserviceaccount\.com|core\.windows\.net|xmlsoap\.org)$"
+    r"|^(google|microsoft|succeeded|failed)\.[a-z]"
+)
+EVERYWHERE = {"0.0.0.0", "::"}  # named by a firewall's rule
 HOST = re.compile(r"[\w-]+(?:\.[\w-]+)+", re.ASCII)
 IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 IPV6 = re.compile(r"(?<![0-9a-fA-F:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?![0-9a-fA-F:])")
@@ -37,6 +44,11 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def unpacked(content: bytes) -> bytes:
+    """What a gzip file holds, as far as it can be read: one of them is cut off."""
+    return zlib.decompressobj(31).decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+
 @pytest.fixture(scope="module")
 def committed() -> dict[str, bytes]:
     return files_below(DATA)
@@ -44,8 +56,9 @@ def committed() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def text(committed: dict[str, bytes]) -> str:
-    """Everything the sample says, defanged forms written out."""
-    everything = b"\n".join(committed.values()).decode("latin-1")
+    """Everything the sample says, unpacked, defanged forms written out, the colons of resource names left out."""
+    everything = b"\n".join(map(unpacked, committed.values())).decode("latin-1")
+    everything = re.sub(r"arn:aws:[\w-]*:[\w-]*:\w*:|AWS::\w+::", " ", everything)
     return re.sub(r"\[\.\]|\(dot\)|\[dot\]", ".", everything)
 
 
@@ -86,7 +99,9 @@ def test_the_sample_is_smaller_than_five_megabytes(committed: dict[str, bytes]) 
 
 
 def test_every_host_name_is_reserved(text: str) -> None:
-    found = {name.lower() for name in HOST.findall(text) if not FILE_NAME.search(name)}
+    found = {
+        name.lower() for name in HOST.findall(text) if not (FILE_NAME.search(name) or CLOUD_NAME.search(name.lower()))
+    }
     assert len(found) > 1000
     assert sorted(name for name in found if not RESERVED_NAME.search(name)) == []
 
@@ -94,6 +109,8 @@ def test_every_host_name_is_reserved(text: str) -> None:
 def test_every_address_is_of_a_documentation_benchmark_or_private_range(text: str) -> None:
     found = set()
     for token in {*IPV4.findall(text), *IPV6.findall(text)}:
+        if token in EVERYWHERE:
+            continue
         try:
             found.add(ipaddress.ip_address(token))
         except ValueError:

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator
 # tables are called `runs` and `alembic_version` too.
 PREFIX = "intelsec_"
 VERSION_TABLE = f"{PREFIX}schema_version"
-NEWEST = "v0002"  # the last step in `migrations/versions`
+NEWEST = "v0003"  # the last step in `migrations/versions`
 
 
 class Instant(TypeDecorator[datetime]):
@@ -205,4 +205,82 @@ notices = sa.Table(
     sa.Column("subject", Text, nullable=False),
     sa.Column("text", Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
+)
+
+alerts = sa.Table(
+    f"{PREFIX}alerts",
+    metadata,
+    sa.Column("alert_id", Text, primary_key=True),
+    *(
+        sa.Column(name, Text, nullable=False)
+        for name in (
+            *("kind", "engine", "rule_id", "rule_title", "rule_digest", "rule_key", "mode", "dedup_key", "intake_key"),
+            *("severity", "severity_reason", "certainty", "finding_id", "state"),
+        )
+    ),
+    *(
+        sa.Column(name, Text)
+        for name in (
+            *("entity", "entity_key", "group_id", "account", "region", "source_address", "resource", "runbook"),
+            *("verdict", "duplicate_of"),
+        )
+    ),
+    *(
+        sa.Column(name, Json, nullable=False)
+        for name in ("indicator_ids", "raised", "event_ids", "group", "attack", "evidence")
+    ),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("suppression_seconds", "severity_rank", "event_count", "findings", "suppressed", "events")
+    ),
+    sa.Column("indicator_score", sa.Double),
+    sa.Column("human_in_turn", sa.Boolean, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    *(
+        sa.Column(name, Instant, nullable=False)
+        for name in (
+            *("first_event_time", "last_event_time", "joined_from", "joined_to", "seen_last"),
+            *("created_at", "waiting_since", "changed_at"),
+        )
+    ),
+    *(sa.Column(name, Instant) for name in ("verdict_at", "acknowledged_at", "triaged_at", "closed_at")),
+    sa.Index(f"{PREFIX}alerts_by_key", "intake_key", "joined_to"),
+    sa.Index(f"{PREFIX}alerts_by_rule", "rule_key", "day"),
+    sa.Index(f"{PREFIX}alerts_by_entity", "entity_key", "joined_to"),
+    sa.Index(f"{PREFIX}alerts_by_day", "day"),
+    sa.Index(f"{PREFIX}alerts_by_group", "group_id"),
+    sa.Index(f"{PREFIX}alerts_by_duplicate", "duplicate_of"),
+    sa.Index(f"{PREFIX}alerts_by_urgency", "state", "mode", "severity_rank", "waiting_since"),
+)
+
+alert_events = sa.Table(
+    f"{PREFIX}alert_events",
+    metadata,
+    sa.Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),  # the order of recording; clocks may disagree
+    sa.Column("alert_id", Text, nullable=False),
+    sa.Column("rule_id", Text, nullable=False),
+    sa.Column("event", Text, nullable=False),
+    sa.Column("actor", Text, nullable=False),
+    sa.Column("actor_kind", Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("verdict", Text),
+    sa.Column("duplicate_of", Text),
+    sa.Column("note", Text),
+    sa.Column("request", Text),
+    sa.Index(f"{PREFIX}alert_events_by_alert", "alert_id", "seq"),
+    sa.Index(f"{PREFIX}alert_events_by_day", "day", "seq"),
+)
+
+alert_findings = sa.Table(
+    f"{PREFIX}alert_findings",
+    metadata,
+    sa.Column("finding_id", Text, primary_key=True),  # a finding is taken once
+    sa.Column("alert_id", Text, nullable=False),
+    sa.Column("outcome", Text, nullable=False),
+    sa.Column("first_event_time", Instant, nullable=False),
+    sa.Column("last_event_time", Instant, nullable=False),
+    sa.Column("event_count", sa.BigInteger, nullable=False),
+    sa.Column("taken_at", Instant, nullable=False),
+    sa.Index(f"{PREFIX}alert_findings_by_alert", "alert_id", "last_event_time"),
 )

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
+from intelsec_assets.resources.store.alerts import Alerts
 from intelsec_assets.resources.store.checks import Checks
 from intelsec_assets.resources.store.database import Database, connect
 from intelsec_assets.resources.store.fetches import Fetches
@@ -19,7 +20,7 @@ from intelsec_assets.resources.store.runs import Runs
 from intelsec_assets.resources.store.versions import migrate
 
 
-class Store(Runs, Checks, Ledger, Fetches, Notices):
+class Store(Runs, Checks, Ledger, Fetches, Notices, Alerts):
     """The operational store. Safe for threads and for several processes at once; instants come back aware, in UTC."""
 
     def __init__(self, database: Database) -> None:

@@ -1,0 +1,289 @@
+"""Findings into alerts: which finding raises one, which joins one that is there, and what a noisy rule may cost.
+
+Pure: what is known comes in as values and what must be written goes out as values; the transaction is the store's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from intelsec_assets.detections.alerts import joining, lifecycle
+from intelsec_assets.detections.alerts.asset_policy import AssetPolicy
+from intelsec_assets.detections.alerts.grouping import Groups
+from intelsec_assets.detections.alerts.records import (
+    AUTOMATION,
+    CLOSED,
+    CREATED,
+    DISPOSITIONED,
+    DUPLICATE,
+    INTAKE,
+    MERGED,
+    OVER_BUDGET,
+    Alert,
+    AlertEvent,
+    Intake,
+    TakenFinding,
+    key_hash,
+    rule_key,
+)
+from intelsec_assets.detections.alerts.severity import severity
+from intelsec_assets.detections.findings import FLOOD, Finding
+
+SUPPRESSED = "suppressed"
+
+
+def intake_key(finding: Finding) -> str:
+    """Key of the alerts that a finding may join by its deduplication key; of a flood, by its rule and day."""
+    if finding.kind == FLOOD:
+        return key_hash(FLOOD, finding.engine, finding.mode, finding.rule_id, day_of(finding).isoformat())
+    return key_hash("key", finding.engine, finding.mode, finding.rule_id, finding.dedup_key)
+
+
+def budget_key(finding: Finding) -> str:
+    """Key of the one alert that takes what the rule finds beyond its budget of the finding's day."""
+    return key_hash(OVER_BUDGET, finding.engine, finding.mode, finding.rule_id, day_of(finding).isoformat())
+
+
+def day_of(finding: Finding) -> date:
+    """Day a finding counts for: of its last event, UTC."""
+    return joining.day_of(finding.last_event_time)
+
+
+def finding_rule_key(finding: Finding) -> str:
+    """Key of what is counted a rule."""
+    return rule_key(finding.engine, finding.rule_id, finding.mode)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is there already of the findings to take: taken ones, alerts of their keys, groups, alerts a rule and day.
+
+    `alerts` holds at least those of the findings' keys that lie within their windows, and the budget alerts of their
+    rules and days; `raised` counts the alerts of a rule key and day that count against its budget.
+    """
+
+    taken: frozenset[str]
+    alerts: tuple[Alert, ...]
+    groups: Groups
+    raised: Mapping[tuple[str, date], int]
+
+
+@dataclass
+class Plan:
+    """What must be written for some findings, and what is said of them."""
+
+    alerts: dict[str, Alert] = field(default_factory=dict)  # whole rows, new or changed
+    new: set[str] = field(default_factory=set)  # of them, those that are new
+    events: list[AlertEvent] = field(default_factory=list)
+    taken: list[TakenFinding] = field(default_factory=list)
+    intake: Intake = field(default_factory=Intake)
+    renamed_groups: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(findings: Iterable[Finding], known: Known, policy: AssetPolicy, raised: Callable[[Finding], datetime]) -> Plan:
+    """What becomes of findings that passed `joining.problem_of`, given what is known.
+
+    `raised` says when a finding counts as brought before people. Findings are taken in order of their time, so that the
+    order within a call does not matter; taking them in several calls gives the same alerts unless late ones fall
+    between two alerts that were already touched, or the budget of a day ends between them.
+    """
+    planner = _Planner(known, policy, raised)
+    for finding in sorted(findings, key=lambda f: (f.first_event_time, f.last_event_time, f.finding_id)):
+        planner.take(finding)
+    return planner.finished()
+
+
+@dataclass
+class _Joined:
+    """Findings that joined an alert within one plan."""
+
+    merged: int = 0
+    suppressed: int = 0
+    over_budget: int = 0
+    at: datetime | None = None
+
+    def note(self) -> str:
+        parts = [
+            f"{count} finding{'' if count == 1 else 's'} {what}"
+            for count, what in (
+                (self.merged, "joined"),
+                (self.over_budget, "beyond the rule's noise budget of the day"),
+                (self.suppressed, "counted; the alert stays closed within its suppression window"),
+            )
+            if count
+        ]
+        return "; ".join(parts)
+
+
+class _Planner:
+    def __init__(self, known: Known, policy: AssetPolicy, raised: Callable[[Finding], datetime]) -> None:
+        self._policy = policy
+        self._raised_at = raised
+        self._seen = set(known.taken)
+        self._groups = known.groups
+        self._counts = dict(known.raised)
+        self._alerts = {alert.alert_id: alert for alert in known.alerts}
+        self._by_key: dict[str, list[str]] = {}
+        for alert in known.alerts:
+            self._by_key.setdefault(alert.intake_key, []).append(alert.alert_id)
+        self._plan = Plan()
+        self._joined: dict[str, _Joined] = {}
+        self._folding: list[AlertEvent] = []
+        self._said: dict[str, list[str]] = {
+            name: [] for name in ("created", "merged", "duplicates", "suppressed", "over_budget", "folded", "held")
+        }
+
+    def take(self, finding: Finding) -> None:
+        """Decide about one finding."""
+        if finding.finding_id in self._seen:
+            self._said["duplicates"].append(finding.finding_id)
+            return
+        self._seen.add(finding.finding_id)
+        if finding.kind == FLOOD:
+            self._said["held"].append(finding.rule_id)
+            self._join_or_raise(finding, intake_key(finding), self._of_key(intake_key(finding)))
+            return
+        key = intake_key(finding)
+        touching = [alert for alert in self._of_key(key) if joining.touches(alert, finding)]
+        if not touching and self._is_over_budget(finding):
+            self._said["held"].append(finding.rule_id)
+            key = budget_key(finding)
+            touching = self._of_key(key)
+        self._join_or_raise(finding, key, touching)
+
+    def finished(self) -> Plan:
+        """The plan, with one `merged` event an alert however many findings joined it."""
+        for alert_id, joined in self._joined.items():
+            alert = self._alerts[alert_id]
+            at = max(joined.at or alert.created_at, alert.created_at)
+            event = AlertEvent(alert_id, alert.rule_id, MERGED, INTAKE, AUTOMATION, at, note=joined.note())
+            self._plan.events.append(event)
+        self._plan.events += self._folding
+        changed = self._plan.alerts
+        self._plan.renamed_groups = dict(self._groups.renamed)
+        for alert_id in changed:
+            now = self._alerts[alert_id]
+            changed[alert_id] = replace(now, group_id=self._groups.named(now.group_id))
+        said: dict[str, Any] = {name: tuple(values) for name, values in self._said.items()}
+        said["held"] = tuple(dict.fromkeys(said["held"]))
+        self._plan.intake = Intake(**said, changed=tuple(changed))
+        return self._plan
+
+    def _of_key(self, key: str) -> list[Alert]:
+        return [self._alerts[alert_id] for alert_id in self._by_key.get(key, ())]
+
+    def _is_over_budget(self, finding: Finding) -> bool:
+        if finding.noise_budget is None:
+            return False
+        count = self._counts.get((finding_rule_key(finding), day_of(finding)), 0)
+        return count >= math.ceil(finding.noise_budget)
+
+    def _join_or_raise(self, finding: Finding, key: str, touching: list[Alert]) -> None:
+        ids = {alert.alert_id for alert in touching}
+        # an alert that is part of another one is no place of its own
+        apart = [alert for alert in touching if alert.duplicate_of not in ids]
+        if still_open := [alert for alert in apart if alert.is_open]:
+            # somebody may be at work on one: what nobody has touched becomes part of that
+            first = min(still_open, key=lambda a: (a.state == CREATED, a.created_at, a.alert_id))
+            self._join(finding, first)
+            for other in still_open:
+                if other.alert_id != first.alert_id and other.state == CREATED:
+                    self._fold(other, first.alert_id, finding)
+        elif apart:
+            self._suppress(finding, max(apart, key=lambda alert: (alert.joined_to, alert.alert_id)))
+        else:
+            self._raise(finding, key)
+
+    def _raise(self, finding: Finding, key: str) -> None:
+        at = self._raised_at(finding)
+        is_budget = key != intake_key(finding)
+        alert = joining.new_alert(finding, key, severity(finding, self._policy.worth(finding)), at)
+        if is_budget:
+            alert = joining.as_budget_alert(alert, key, finding)
+        else:
+            counted = (alert.rule_key, alert.day)
+            self._counts[counted] = self._counts.get(counted, 0) + (finding.kind != FLOOD)
+        alert = replace(alert, group_id=self._groups.place(alert))
+        self._by_key.setdefault(key, []).append(alert.alert_id)
+        self._keep(alert)
+        self._plan.new.add(alert.alert_id)
+        note = "the rule is over its noise budget of the day" if is_budget else None
+        self._plan.events.append(AlertEvent(alert.alert_id, alert.rule_id, CREATED, INTAKE, AUTOMATION, at, note=note))
+        self._said["created"].append(alert.alert_id)
+        if is_budget:
+            self._said["over_budget"].append(finding.finding_id)
+        self._take(finding, alert.alert_id, OVER_BUDGET if is_budget else CREATED)
+
+    def _join(self, finding: Finding, alert: Alert) -> None:
+        joined = joining.joined(alert, finding, severity(finding, self._policy.worth(finding)))
+        self._keep(replace(joined, group_id=self._groups.place(joined)))
+        outcome = OVER_BUDGET if alert.kind == OVER_BUDGET else MERGED
+        self._count(alert.alert_id, finding, outcome)
+        self._said[outcome].append(finding.finding_id)
+        self._take(finding, alert.alert_id, outcome)
+
+    def _suppress(self, finding: Finding, alert: Alert) -> None:
+        self._keep(joining.suppressed(alert, finding))
+        self._count(alert.alert_id, finding, SUPPRESSED)
+        self._said[SUPPRESSED].append(finding.finding_id)
+        self._take(finding, alert.alert_id, SUPPRESSED)
+
+    def _fold(self, part: Alert, into_id: str, finding: Finding) -> None:
+        """A late finding lies between two alerts: they were one all along."""
+        whole = joining.absorbed(self._alerts[into_id], part)
+        self._keep(replace(whole, group_id=self._groups.place(whole)))
+        at = max(part.created_at, self._raised_at(finding))
+        note = f"part of {into_id}: finding {finding.finding_id} between the two arrived late"
+        for event in lifecycle.steps(part, CLOSED, actor_kind=AUTOMATION, has_verdict=True):
+            judged = event == DISPOSITIONED
+            made = AlertEvent(
+                part.alert_id,
+                part.rule_id,
+                event,
+                INTAKE,
+                AUTOMATION,
+                at,
+                verdict=DUPLICATE if judged else None,
+                duplicate_of=into_id if judged else None,
+                note=note,
+            )
+            self._folding.append(made)
+            part = lifecycle.after(part, made)
+        self._keep(part)
+        self._said["folded"].append(part.alert_id)
+
+    def _keep(self, alert: Alert) -> None:
+        self._alerts[alert.alert_id] = alert
+        self._plan.alerts[alert.alert_id] = alert
+
+    def _count(self, alert_id: str, finding: Finding, outcome: str) -> None:
+        joined = self._joined.setdefault(alert_id, _Joined())
+        setattr(joined, outcome, getattr(joined, outcome) + 1)
+        at = self._raised_at(finding)
+        joined.at = at if joined.at is None else max(joined.at, at)
+
+    def _take(self, finding: Finding, alert_id: str, outcome: str) -> None:
+        self._plan.taken.append(
+            TakenFinding(
+                finding.finding_id,
+                alert_id,
+                outcome,
+                finding.first_event_time,
+                finding.last_event_time,
+                finding.event_count,
+                self._raised_at(finding),
+            )
+        )
+
+
+def reach(findings: Iterable[Finding]) -> tuple[datetime, datetime]:
+    """From when to when alerts must be known to place the findings: their time and the longest window around it."""
+    listed = list(findings)
+    window = timedelta(seconds=max(finding.suppression_seconds for finding in listed))
+    begins = min(finding.first_event_time for finding in listed)
+    ends = max(finding.last_event_time for finding in listed)
+    return joining.before(begins, window), joining.behind(ends, window)

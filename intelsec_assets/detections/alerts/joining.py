@@ -1,0 +1,202 @@
+"""A finding and an alert: whether the one belongs to the other, and what the alert is with it.
+
+Pure. Which of several alerts a finding joins is decided in `intake`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from intelsec_assets.detections.alerts.grouping import entity_key
+from intelsec_assets.detections.alerts.records import CREATED, OVER_BUDGET, Alert, Raised, alert_id_of
+from intelsec_assets.detections.alerts.severity import Severity
+from intelsec_assets.detections.findings import (
+    CERTAIN,
+    CONTEXT_UNKNOWN,
+    CORRELATION,
+    EVENT,
+    FLOOD,
+    LEVELS,
+    LIVE,
+    TEST,
+    Finding,
+)
+
+MAX_ID = 512  # characters; keys of an index
+MAX_SUPPRESSION = 366 * 86_400  # seconds; longer is a mistake of units
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def problem_of(finding: Finding) -> str | None:
+    """Why a finding cannot be taken, with what was expected; None if it can."""
+    for name, allowed in (
+        ("level", LEVELS),
+        ("kind", (EVENT, CORRELATION, FLOOD)),
+        ("certainty", (CERTAIN, CONTEXT_UNKNOWN)),
+        ("mode", (LIVE, TEST)),
+    ):
+        if getattr(finding, name) not in allowed:
+            return f"{name} {getattr(finding, name)!r}: expected one of {', '.join(allowed)}"
+    for name in ("finding_id", "rule_id", "engine"):
+        text = getattr(finding, name)
+        if not text or len(text) > MAX_ID:
+            return f"{name} has {len(text)} characters: expected 1 to {MAX_ID}"
+    for name in ("first_event_time", "last_event_time"):
+        if getattr(finding, name).tzinfo is None:
+            return f"{name} {getattr(finding, name).isoformat()} has no time zone"
+    if finding.first_event_time > finding.last_event_time:
+        return f"it ends ({finding.last_event_time.isoformat()}) before it begins"
+    if not 0 <= finding.suppression_seconds <= MAX_SUPPRESSION:
+        return f"suppression_seconds {finding.suppression_seconds}: expected 0 to {MAX_SUPPRESSION}"
+    if finding.indicator_score is not None and not 0 <= finding.indicator_score <= 1:
+        return f"indicator_score {finding.indicator_score}: expected 0 to 1"
+    if finding.noise_budget is not None and not (finding.noise_budget >= 0 and math.isfinite(finding.noise_budget)):
+        return f"noise_budget {finding.noise_budget}: expected alerts a day, 0 or more"
+    return None
+
+
+def touches(alert: Alert, finding: Finding) -> bool:
+    """Whether the finding lies within its window of the alert's findings, before or after; both edges belong to it.
+
+    A window of nothing joins nothing: every finding is an alert.
+    """
+    if finding.suppression_seconds == 0:
+        return False
+    gap = max(finding.first_event_time - alert.joined_to, alert.joined_from - finding.last_event_time)
+    return gap <= timedelta(seconds=finding.suppression_seconds)
+
+
+def new_alert(finding: Finding, key: str, urgency: Severity, at: datetime) -> Alert:
+    """The alert that a finding raises."""
+    return Alert(
+        alert_id=alert_id_of(finding.finding_id),
+        kind=finding.kind,
+        engine=finding.engine,
+        rule_id=finding.rule_id,
+        rule_title=finding.rule_title,
+        rule_digest=finding.rule_digest,
+        mode=finding.mode,
+        dedup_key=finding.dedup_key,
+        intake_key=key,
+        suppression_seconds=finding.suppression_seconds,
+        severity=urgency.level,
+        severity_rank=urgency.rank,
+        severity_reason=urgency.reason,
+        certainty=finding.certainty,
+        indicator_ids=finding.indicator_ids,
+        indicator_score=finding.indicator_score,
+        raised=Raised(urgency.level, urgency.reason, finding.certainty, finding.indicator_ids, finding.indicator_score),
+        day=day_of(finding.last_event_time),
+        finding_id=finding.finding_id,
+        first_event_time=finding.first_event_time,
+        last_event_time=finding.last_event_time,
+        event_ids=finding.event_ids,
+        event_count=finding.event_count,
+        group=finding.group,
+        entity=finding.entity,
+        entity_key=entity_key(finding.mode, finding.entity),
+        group_id=None,
+        account=finding.account,
+        region=finding.region,
+        source_address=finding.source_address,
+        resource=finding.resource,
+        attack=finding.attack,
+        runbook=finding.runbook,
+        evidence=finding.evidence,
+        joined_from=finding.first_event_time,
+        joined_to=finding.last_event_time,
+        seen_last=finding.last_event_time,
+        findings=1,
+        suppressed=0,
+        events=finding.event_count,
+        created_at=at,
+        waiting_since=at,
+        state=CREATED,
+        changed_at=at,
+    )
+
+
+def as_budget_alert(alert: Alert, key: str, finding: Finding) -> Alert:
+    """The alert about a rule that is over its budget of a day: about the rule, not about an entity."""
+    reason = f"{alert.severity_reason}; the rule is over its noise budget of {finding.noise_budget:g} alerts a day"
+    return replace(
+        alert,
+        alert_id=alert_id_of(key),
+        kind=OVER_BUDGET,
+        dedup_key=f"over budget {alert.day}",
+        entity=None,
+        entity_key=None,
+        severity_reason=reason,
+        raised=replace(alert.raised, severity_reason=reason),
+    )
+
+
+def joined(alert: Alert, finding: Finding, urgency: Severity) -> Alert:
+    """An open alert with one more finding: as severe and as certain as the most severe and most certain of them."""
+    scores = [score for score in (alert.indicator_score, finding.indicator_score) if score is not None]
+    fresh = set(finding.indicator_ids) - set(alert.indicator_ids)
+    more = replace(
+        suppressed(alert, finding),
+        suppressed=alert.suppressed,
+        joined_from=min(alert.joined_from, finding.first_event_time),
+        joined_to=max(alert.joined_to, finding.last_event_time),
+        certainty=CERTAIN if finding.certainty == CERTAIN else alert.certainty,
+        indicator_ids=tuple(sorted({*alert.indicator_ids, *fresh})) if fresh else alert.indicator_ids,
+        indicator_score=max(scores, default=None),
+    )
+    return _at_least(more, urgency.level, urgency.rank, urgency.reason)
+
+
+def suppressed(alert: Alert, finding: Finding) -> Alert:
+    """A closed alert with one more finding: counted, nothing else.
+
+    Its window is not extended, so that what goes on and on comes back as an alert once the window is over.
+    """
+    return replace(
+        alert,
+        findings=alert.findings + 1,
+        suppressed=alert.suppressed + 1,
+        events=alert.events + finding.event_count,
+        seen_last=max(alert.seen_last, finding.last_event_time),
+    )
+
+
+def absorbed(whole: Alert, part: Alert) -> Alert:
+    """An alert with everything that another one holds."""
+    scores = [score for score in (whole.indicator_score, part.indicator_score) if score is not None]
+    more = replace(
+        whole,
+        findings=whole.findings + part.findings,
+        suppressed=whole.suppressed + part.suppressed,
+        events=whole.events + part.events,
+        joined_from=min(whole.joined_from, part.joined_from),
+        joined_to=max(whole.joined_to, part.joined_to),
+        seen_last=max(whole.seen_last, part.seen_last),
+        certainty=CERTAIN if part.certainty == CERTAIN else whole.certainty,
+        indicator_ids=tuple(sorted({*whole.indicator_ids, *part.indicator_ids})),
+        indicator_score=max(scores, default=None),
+    )
+    return _at_least(more, part.severity, part.severity_rank, part.severity_reason)
+
+
+def _at_least(alert: Alert, level: str, rank: int, reason: str) -> Alert:
+    if rank <= alert.severity_rank:
+        return alert
+    return replace(alert, severity=level, severity_rank=rank, severity_reason=reason)
+
+
+def day_of(at: datetime) -> date:
+    """UTC day of an instant."""
+    return at.astimezone(UTC).date()
+
+
+def before(at: datetime, window: timedelta) -> datetime:
+    """An instant earlier by the window, at the earliest the first there is."""
+    return at - window if at - _FIRST > window else _FIRST
+
+
+def behind(at: datetime, window: timedelta) -> datetime:
+    """An instant later by the window, at the latest the last there is."""
+    return at + window if _LAST - at > window else _LAST

@@ -1,0 +1,249 @@
+"""The smallest filter that takes false positives away and no true one, searched over the fields of their events.
+
+A filter found here is a guess from few events; `proposals` proves by the real engine that it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+EQUALS, STARTS_WITH = "equals", "startswith"
+
+LEAST_COVERED = 2  # false positives a selection: one alone is no pattern
+MOST_CONDITIONS = 3
+MOST_SELECTIONS = 5  # more say that the rule is wrong, not its surroundings
+_MOST_CANDIDATES = (400, 200, 60)  # conditions tried in conjunctions of one, two, three: some 35,000 each at most
+
+# who called, or from where: a filter that names neither would let anybody through who imitates the rest
+ANCHORS = (
+    "userIdentity.sessionContext.sessionIssuer.arn",
+    "userIdentity.arn",
+    "userIdentity.invokedBy",
+    "userIdentity.userName",
+    "userIdentity.sessionContext.sessionIssuer.userName",
+    "userIdentity.principalId",
+    "protoPayload.authenticationInfo.principalEmail",
+    "protoPayload.authenticationInfo.serviceAccountKeyName",
+    "protoPayload.authenticationInfo.principalSubject",
+    "caller",
+    "vpcEndpointId",
+    "context.asn.number",
+    "sourceIPAddress",
+    "protoPayload.requestMetadata.callerIp",
+    "callerIpAddress",
+)
+# what a call is about; tells apart what one caller may do from what it may not
+_ABOUT = re.compile(
+    r"(eventName|eventSource|awsRegion|userAgent|errorCode|recipientAccountId|requestParameters\..+|resourceId"
+    r"|operationName(\.value)?|protoPayload\.(methodName|serviceName|resourceName|requestMetadata\.callerSuppliedUserAgent))"
+)
+# another value each time, or a value that expires
+_FLEETING = re.compile(
+    r"(?i)(^|\.)[\w]*(requestid|eventid|token|nonce|timestamp|date|time|accesskeyid|uploadid|rolesessionname)$"
+)
+_BOUNDARY = re.compile(r"[/:._@\- ]")
+_LEAST_PREFIX = 8
+_ARN_PREFIX = re.compile(r"arn:[^:]*:[^:]*:[^:]*:[^:]*:[^/:]+[/:].{3,}")  # names more than an account's users
+_IPV4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
+_MOST_VALUE = 512  # characters: longer values are documents
+
+# an event as its fields: dotted name -> text as the engine compares it
+Fields = Mapping[str, str]
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """A field that equals a value or starts with it, letter case aside."""
+
+    field: str
+    kind: str  # equals | startswith
+    value: str
+
+    def holds(self, event: Fields) -> bool:
+        """Whether the event fulfils it, as Sigma compares text."""
+        text = event.get(self.field)
+        if text is None:
+            return False
+        text, value = text.casefold(), self.value.casefold()
+        return text == value if self.kind == EQUALS else text.startswith(value)
+
+    def __str__(self) -> str:
+        """`userIdentity.arn starts with arn:aws:…`."""
+        return f"{self.field} {'is' if self.kind == EQUALS else 'starts with'} {self.value}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Conditions that hold together, and the false positives (places in the list searched) that they cover."""
+
+    conditions: tuple[Condition, ...]
+    covers: frozenset[int]
+
+
+def fields_of(event: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """The fields of an event as text: dotted names of its JSON, `context.*` as given; lists and nulls are left out."""
+    flat = dict(_walk(event, ""))
+    for name, value in (context or {}).items():
+        if name.startswith("context.") and value is not None:
+            flat[name] = _text(value)
+    return flat
+
+
+def _walk(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, item in value.items():
+        name = prefix + str(key)
+        if isinstance(item, Mapping):
+            yield from _walk(item, name + ".")
+        elif item is not None and not isinstance(item, list):
+            yield name, _text(item)
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def search(
+    false_positives: Sequence[Sequence[Fields]],
+    protected: Sequence[Fields],
+    unjudged: Sequence[Sequence[Fields]] = (),
+) -> list[Selection]:
+    """Selections that together cover as many false positives as can be, each at least two, no protected event.
+
+    A false positive is an alert's events and is covered if all of them are; `protected` are events of true positives
+    and of positive samples. Each selection has as few conditions as do, one of them on who called or from where; among
+    equals the one that takes away more false positives and fewer `unjudged` alerts. Empty if nothing is protected: a
+    filter that nothing could refute is no filter. The same input gives the same answer in whatever order.
+    """
+    if not protected:
+        return []
+    found: list[Selection] = []
+    left = frozenset(at for at, events in enumerate(false_positives) if events)
+    while len(left) >= LEAST_COVERED and len(found) < MOST_SELECTIONS:
+        best = _best(false_positives, left, protected, unjudged)
+        if best is None:
+            break
+        found.append(best)
+        left -= best.covers
+    return found
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A condition; as bits, the false positives it covers, protected events it hits, unjudged alerts it covers."""
+
+    condition: Condition
+    covers: int
+    hits: int
+    unjudged: int
+
+    @property
+    def is_anchor(self) -> bool:
+        return self.condition.field in ANCHORS
+
+
+def _best(
+    alerts: Sequence[Sequence[Fields]],
+    left: frozenset[int],
+    protected: Sequence[Fields],
+    unjudged: Sequence[Sequence[Fields]],
+) -> Selection | None:
+    candidates = sorted(_weighed(alerts, left, protected, unjudged), key=_rank)
+    for size in range(1, MOST_CONDITIONS + 1):
+        fitting = [
+            chosen
+            for chosen in combinations(candidates[: _MOST_CANDIDATES[size - 1]], size)
+            if any(one.is_anchor for one in chosen)
+            and len({one.condition.field for one in chosen}) == size
+            and not _all(one.hits for one in chosen)
+            and _all(one.covers for one in chosen).bit_count() >= LEAST_COVERED
+        ]
+        if fitting:
+            chosen = min(fitting, key=_worth)
+            covered = _all(one.covers for one in chosen)
+            conditions = tuple(sorted(one.condition for one in chosen))
+            return Selection(conditions, frozenset(at for at in left if covered >> at & 1))
+    return None
+
+
+def _weighed(
+    alerts: Sequence[Sequence[Fields]],
+    left: frozenset[int],
+    protected: Sequence[Fields],
+    unjudged: Sequence[Sequence[Fields]],
+) -> Iterator[_Weighed]:
+    for condition in sorted(_conditions([alerts[at] for at in sorted(left)])):
+        covers = _bits((at, all(map(condition.holds, alerts[at]))) for at in left)
+        if covers.bit_count() >= LEAST_COVERED:
+            hits = _bits((at, condition.holds(event)) for at, event in enumerate(protected))
+            others = _bits((at, bool(e) and all(map(condition.holds, e))) for at, e in enumerate(unjudged))
+            yield _Weighed(condition, covers, hits, others)
+
+
+def _conditions(alerts: Sequence[Sequence[Fields]]) -> set[Condition]:
+    """Equality with every value that two alerts share, and every prefix up to a boundary that two of them share."""
+    exact: Counter[tuple[str, str]] = Counter()
+    starts: Counter[tuple[str, str]] = Counter()
+    for events in alerts:
+        values = {
+            (name, text)
+            for event in events
+            for name, text in event.items()
+            if is_usable(name) and 0 < len(text) <= _MOST_VALUE
+        }
+        exact.update(values)
+        starts.update({(name, prefix) for name, text in values for prefix in prefixes(text)})
+    return {Condition(name, EQUALS, text) for (name, text), often in exact.items() if often >= LEAST_COVERED} | {
+        Condition(name, STARTS_WITH, text) for (name, text), often in starts.items() if often >= LEAST_COVERED
+    }
+
+
+def is_usable(field: str) -> bool:
+    """Whether a filter may look at the field: it says who, from where or what about, and not other things each time."""
+    return (field in ANCHORS or _ABOUT.fullmatch(field) is not None) and _FLEETING.search(field) is None
+
+
+def prefixes(text: str) -> list[str]:
+    """Beginnings of a value that name something: up to a boundary, not of a whole cloud, account or network.
+
+    `arn:aws:iam::1:user/ci-7` -> `arn:aws:iam::1:user/ci-`; of an IPv4 address the first three octets.
+    """
+    if _IPV4.fullmatch(text):
+        return [text[: text.rindex(".") + 1]]
+    ends = [match.end() for match in _BOUNDARY.finditer(text) if _LEAST_PREFIX <= match.end() < len(text)]
+    found = [text[:end] for end in ends]
+    return [prefix for prefix in found if not text.startswith("arn:") or _ARN_PREFIX.fullmatch(prefix)]
+
+
+def _rank(one: _Weighed) -> tuple[Any, ...]:
+    """Order in which conditions are tried: most covered and least protected first, anchors before the rest."""
+    place = ANCHORS.index(one.condition.field) if one.is_anchor else len(ANCHORS)
+    return (-one.covers.bit_count(), one.hits.bit_count(), place, one.condition.kind != EQUALS, one.condition)
+
+
+def _worth(chosen: tuple[_Weighed, ...]) -> tuple[Any, ...]:
+    """Most false positives, fewest unjudged, fewest prefixes, the better anchor, the longer values."""
+    anchor = min(ANCHORS.index(one.condition.field) for one in chosen if one.is_anchor)
+    return (
+        -_all(one.covers for one in chosen).bit_count(),
+        _all(one.unjudged for one in chosen).bit_count(),
+        sum(one.condition.kind != EQUALS for one in chosen),
+        anchor,
+        -sum(len(one.condition.value) for one in chosen),
+        [one.condition for one in chosen],
+    )
+
+
+def _all(masks: Iterator[int]) -> int:
+    found = next(masks)
+    for mask in masks:
+        found &= mask
+    return found
+
+
+def _bits(flags: Iterator[tuple[int, bool]]) -> int:
+    return sum(1 << at for at, flag in flags if flag)

@@ -17,7 +17,7 @@ from sigma.conditions import (
 from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaFeatureNotSupportedByBackendError
+from sigma.exceptions import SigmaError, SigmaFeatureNotSupportedByBackendError
 from sigma.policy.regex_engine import RE2RegexEngine
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
@@ -37,6 +37,7 @@ from sigma.types import (
 )
 
 from . import addresses, keywords, text
+from .correlation import compile_correlation, rule_id
 
 Comparison = SigmaCompareExpression.CompareOperators
 Condition = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -49,7 +50,6 @@ OPERATORS = {
     Comparison.GTE: ">=",
     Comparison.NEQ: "!=",
 }
-NUMBER_TEXT = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 OFFSET_TEXT = r":[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
@@ -113,9 +113,7 @@ class DuckDBBackend(Backend):
 
     def number(self, field: str) -> str:
         """SQL expression of a field as DOUBLE, NULL if its text is no decimal number or not finite."""
-        value = self.text(field)
-        cast = f"TRY_CAST({value} AS DOUBLE)"
-        return f"CASE WHEN regexp_full_match({value}, {text.literal(NUMBER_TEXT)}) AND isfinite({cast}) THEN {cast} END"
+        return text.number(self.text(field))
 
     def relation(self, state: ConversionState | None = None) -> str:
         """Quoted name of the table; a pipeline may set it (SetStateTransformation of `table`)."""
@@ -369,11 +367,55 @@ class DuckDBBackend(Backend):
 
     # correlations
 
+    def convert_correlation_rule(
+        self,
+        rule: SigmaCorrelationRule,
+        output_format: str | None = None,
+        method: str | None = None,
+        callback: Any = None,
+    ) -> list[Any]:
+        """Statement of a correlation; pySigma itself gathers errors of detection rules only."""
+        try:
+            return super().convert_correlation_rule(rule, output_format, method, callback)
+        except SigmaError as error:
+            if not self.collect_errors:
+                raise
+            self.errors.append((rule, error))  # type: ignore[arg-type]
+            return []
+
     def _convert_correlation(
         self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
     ) -> list[str]:
-        msg = f"rule {rule.title!r}: correlations are not compiled yet"
-        raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
+        compiled = compile_correlation(rule)
+        rules = {
+            rule_id(base): base
+            for base in rule.flatten_rules(include_correlations=False)
+            if isinstance(base, SigmaRule)
+        }
+        fields = sorted({field for needed in compiled.needed_fields.values() for field in needed})
+        branches = []
+        tables = set()
+        for identity, needed in compiled.needed_fields.items():
+            base = rules[identity]
+            table = self.relation(next(iter(base.get_conversion_states()), None))
+            tables.add(table)
+            columns = [
+                f"{text.literal(identity)} AS rule_id",
+                f"CAST({text.identifier(self.event_id)} AS VARCHAR) AS event_id",
+                f"{text.identifier(self.timestamp)} AS event_time",
+            ]
+            columns += [
+                f"{self.text(field) if field in needed else 'CAST(NULL AS VARCHAR)'} AS {text.identifier('f:' + field)}"
+                for field in fields
+            ]
+            predicate = " OR ".join(base.get_conversion_result())
+            branches.append(f"SELECT {', '.join(columns)} FROM {table} WHERE {predicate}")
+        ends = " UNION ALL ".join(
+            f"SELECT max({text.identifier(self.timestamp)}) AS t FROM {table}" for table in sorted(tables)
+        )
+        statement = compiled.sql("matches", observed_until=self.observed_until or f"(SELECT max(t) FROM ({ends}))")
+        matches = "\n  UNION ALL ".join(branches)
+        return [f"WITH matches AS MATERIALIZED (\n  {matches}\n)\n" + statement.replace("WITH ", ", ", 1)]
 
     convert_correlation_event_count_rule = _convert_correlation
     convert_correlation_value_count_rule = _convert_correlation

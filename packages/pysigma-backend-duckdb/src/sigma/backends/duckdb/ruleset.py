@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from sigma.collection import SigmaCollection
 from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionOR, ConditionValueExpression
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaCorrelationRuleError, SigmaError
 from sigma.rule import SigmaRule
 from sigma.types import SigmaExpansion, SigmaFieldReference
 
 from . import text
 from .backend import DuckDBBackend, comparable
+from .correlation import CompiledCorrelation, compile_correlation, rule_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,6 @@ class CompiledRule:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledCorrelation:
-    """One correlation rule (see correlation.py)."""
-
-    rule_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class CompiledRuleset:
     """Compiled rules in the collection's order; `errors` has the rules that could not be, with the reason."""
 
@@ -68,15 +61,50 @@ def compile_ruleset(collection: SigmaCollection, backend: DuckDBBackend) -> Comp
     The backend's pipeline changes the rules of the collection as pySigma's own conversion does: compile a collection once.
     """
     backend.init_processing_pipeline("condition")
-    collection.resolve_rule_references()
-    first_error = len(backend.errors)
-    rules = []
+    errors: list[tuple[SigmaRule | SigmaCorrelationRule, SigmaError]] = []
+    try:
+        collection.resolve_rule_references()
+    except SigmaError:
+        if not backend.collect_errors:
+            raise
+        errors += _resolve_each(collection)
+    unusable = {id(rule) for rule, _ in errors}
+    rules, correlations = [], []
     for rule in collection.rules:
-        if isinstance(rule, SigmaRule):
-            compiled = _compile_rule(rule, backend)
-            if compiled is not None:
-                rules.append(compiled)
-    return CompiledRuleset(tuple(rules), (), tuple(backend.errors[first_error:]))
+        try:
+            if isinstance(rule, SigmaRule):
+                compiled = _compile_rule(rule, backend)
+                if compiled is not None:
+                    rules.append(compiled)
+            elif id(rule) not in unusable:
+                _refuse_unusable(rule, unusable)
+                backend.last_processing_pipeline.apply(rule)
+                correlations.append(compile_correlation(rule))
+        except SigmaError as error:
+            if not backend.collect_errors:
+                raise
+            errors.append((rule, error))
+            unusable.add(id(rule))
+    return CompiledRuleset(tuple(rules), tuple(correlations), tuple(errors))
+
+
+def _resolve_each(collection: SigmaCollection) -> list[tuple[SigmaRule | SigmaCorrelationRule, SigmaError]]:
+    """Resolve the references of every correlation by itself; those that refer to nothing, with the reason."""
+    errors: list[tuple[SigmaRule | SigmaCorrelationRule, SigmaError]] = []
+    for rule in collection.rules:
+        if isinstance(rule, SigmaCorrelationRule):
+            try:
+                rule.resolve_rule_references(collection)
+            except SigmaError as error:
+                errors.append((rule, error))
+    return errors
+
+
+def _refuse_unusable(rule: SigmaCorrelationRule, unusable: set[int]) -> None:
+    for reference in rule.referenced_rules:
+        if id(reference.rule) in unusable:
+            msg = f"Correlation {rule.title!r} reads {reference.rule.title!r}, which could not be compiled; correct that rule first"
+            raise SigmaCorrelationRuleError(msg, source=rule.source)
 
 
 def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | None:
@@ -86,9 +114,12 @@ def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | Non
         bare.append(result)
         return result
 
-    errors = len(backend.errors)
-    backend.convert_rule(rule, "condition", keep)
-    if len(backend.errors) > errors or not any(bare):
+    collecting, backend.collect_errors = backend.collect_errors, False
+    try:
+        backend.convert_rule(rule, "condition", keep)
+    finally:
+        backend.collect_errors = collecting
+    if not any(bare):
         return None
     predicate = " OR ".join(query for query in bare if query is not None)
     trees = [condition.parsed for condition in rule.detection.parsed_condition]
@@ -103,13 +134,8 @@ def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | Non
         fields=tuple(sorted({name for leaf in leaves for name in _fields(leaf)})),
         needs_event=any(isinstance(leaf, ConditionValueExpression) for leaf in leaves),
         necessary=MappingProxyType(necessary),
-        output=rule._output,
+        output=rule._output,  # noqa: SLF001 - pySigma has no other way to ask
     )
-
-
-def rule_id(rule: SigmaRule | SigmaCorrelationRule) -> str:
-    """The rule's id, else its name, else an id made of its title."""
-    return str(rule.id or rule.name or uuid5(NAMESPACE_URL, f"sigma:{rule.title}"))
 
 
 def _leaves(tree: Any) -> Iterator[Any]:

@@ -1,0 +1,22 @@
+"""Queries of Splunk over CloudTrail as its add-on for AWS brings it in: SPL.
+
+The package they build on does nearly all of it; comparisons there ignore case, also where a rule asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sigma.backends.splunk import SplunkBackend
+
+from intelsec_assets.detections.sigma.siem.targets import Target
+
+
+class SplunkQueries(SplunkBackend):  # type: ignore[misc]
+    """SPL; `cased` is compared without case, which its target says."""
+
+    target: Target
+    bare: bool
+
+    def convert_condition_field_eq_val_str_case_sensitive(self, cond: Any, state: Any) -> Any:
+        return self.convert_condition_field_eq_val_str(cond, state)

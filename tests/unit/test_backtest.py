@@ -127,7 +127,9 @@ def test_an_alert_whose_finding_the_lake_lost_is_told_and_not_called_lost() -> N
 def test_a_flood_is_told_because_counts_are_cut_there() -> None:
     flood = fire("1", kind="flood")
 
-    assert compared([fire("2")], [flood], []).flooded == (f"changed rule on {flood.day}",)
+    test = compared([fire("2")], [flood], [])
+
+    assert (test.flooded_present, test.flooded_changed) == ((), (flood.day,))
 
 
 def test_findings_join_the_alert_before_them_within_the_window_and_no_other() -> None:

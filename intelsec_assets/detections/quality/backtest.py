@@ -72,8 +72,8 @@ class AlertCounts:
 class Backtest:
     """The comparison. An alert is lost if none of its findings is kept.
 
-    Of those `not_placed` the lake holds no finding any more, so nothing is said of them. `flooded` says which rule was
-    cut on which day: its counts are then too low.
+    Of those `not_placed` the lake holds no finding any more, so nothing is said of them. On flooded days a rule
+    was cut: its counts are then too low.
     """
 
     rule_id: str
@@ -85,7 +85,8 @@ class Backtest:
     alerts: Mapping[str, AlertCounts]  # by verdict, all of VERDICTS
     lost: tuple[Raised, ...]
     not_placed: tuple[Raised, ...]
-    flooded: tuple[str, ...]
+    flooded_present: tuple[date, ...]
+    flooded_changed: tuple[date, ...]
 
     @property
     def loses_true_positives(self) -> bool:
@@ -111,7 +112,8 @@ class Backtest:
                 for a in self.lost
             ],
             "not_placed": [alert.alert_id for alert in self.not_placed],
-            "flooded": list(self.flooded),
+            "flooded_present": list(map(str, self.flooded_present)),
+            "flooded_changed": list(map(str, self.flooded_changed)),
             "days": [{**day.__dict__, "day": str(day.day)} for day in self.days],
             "changes": [one.to_json() for one in self.findings if one.change != KEPT],
         }
@@ -152,13 +154,13 @@ def compare(
         alerts=_by_verdict([alert for alert in alerts if alert.alert_id in placed], lost),
         lost=lost,
         not_placed=tuple(alert for alert in alerts if alert.alert_id not in placed),
-        flooded=tuple(
-            f"{name} rule on {one.day}"
-            for name, fired in (("present", present), ("changed", changed))
-            for one in fired
-            if one.kind == FLOOD
-        ),
+        flooded_present=_flooded(present),
+        flooded_changed=_flooded(changed),
     )
+
+
+def _flooded(findings: Sequence[Fired]) -> tuple[date, ...]:
+    return tuple(sorted({one.day for one in findings if one.kind == FLOOD}))
 
 
 class _Index:

@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from intelsec_assets.engine import sql_text
+
+if TYPE_CHECKING:
+    from intelsec_assets.detections.sigma.rules import RuleSet
 
 LIVE, TEST, RETIRED = "live", "test", "retired"
 
@@ -68,3 +72,33 @@ def volume_of(events: duckdb.DuckDBPyRelation, first: date, last: date) -> Volum
     within = f"day between date {sql_text(str(first))} and date {sql_text(str(last))}"
     counted = events.filter(within).aggregate("provider, event_source, count(*) as events")
     return {(provider, source): int(number) for provider, source, number in counted.fetchall()}
+
+
+def facts_of(ruleset: RuleSet, modes: Mapping[str, str]) -> list[RuleFacts]:
+    """What judging needs of every rule; `modes` are those that rules are in instead of their own (`modes.modes_on`)."""
+    return [
+        RuleFacts(
+            rule.rule_id,
+            rule.title,
+            modes.get(rule.rule_id, rule.meta.mode),
+            rule.meta.noise_budget,
+            techniques(rule.attack),
+            PROVIDERS.get(rule.logsource.get("product", "")),
+            _services(rule.documents),
+        )
+        for rule in ruleset.rules
+    ]
+
+
+def _services(documents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Event sources that its selections name by whole value in each place that speaks of them; empty = any.
+
+    Read from the text, not from the condition: a rule that names a source at all waits for events of it.
+    """
+    found: set[str] = set()
+    for document in documents:
+        for selection in document.get("detection", {}).values():
+            for one in selection if isinstance(selection, list) else [selection]:
+                value = one.get("eventSource") if isinstance(one, Mapping) else None
+                found.update(str(item).lower() for item in (value if isinstance(value, list) else [value]) if item)
+    return frozenset(source for source in found if "*" not in source and "?" not in source)

@@ -14,6 +14,8 @@ import dagster as dg
 # this is only how far back the calendar in the UI goes, not where a lake starts.
 FIRST_PARTITION = os.environ.get("INTELSEC_FIRST_DAY", "2026-01-01")
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, timezone="UTC")
+# What happens is judged as it is delivered, not when its day is over: detections have today's partition too.
+LIVE = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, timezone="UTC", end_offset=1)
 YESTERDAY = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 
 # Tag of a run: `stored` = a day whose snapshots are stored is rebuilt from them, else sources are read again.

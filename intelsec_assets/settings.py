@@ -17,6 +17,9 @@ from intelsec_assets.days import parse_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE_DATA = REPOSITORY / "samples" / "data"
+DETECTIONS = (
+    REPOSITORY / "detections"
+)  # rules with their samples, exceptions, pipelines
 INSTANCES = ("embedded", "postgres")  # of Dagster; their templates are in intelsec_jobs.instance
 ONLINE = "online"  # INTELSEC_DATA=online: feeds are fetched from their published addresses
 
@@ -35,6 +38,8 @@ class Settings:
     home: Path
     data_root: Path | None
     catalogue: Path | None
+    telemetry: Path | None
+    detections: Path
     store_url: str
     instance: str
     misp_url: str | None
@@ -81,13 +86,17 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
     data_root = _data_root(env.get("INTELSEC_DATA", ""))
     home = Path(env["INTELSEC_HOME"]) if env.get("INTELSEC_HOME") else REPOSITORY / ".intelsec" / _slug(data_root)
     home = home.expanduser().resolve()
-    catalogue = Path(env["INTELSEC_CATALOGUE"]).expanduser().resolve() if env.get("INTELSEC_CATALOGUE") else None
-    if catalogue is not None and not catalogue.is_file():
-        raise SettingsError(f"INTELSEC_CATALOGUE={catalogue}: no such file; name a catalogue YAML file or unset it")
+    catalogue = _file(env, "INTELSEC_CATALOGUE", "a catalogue YAML file")
+    telemetry = _file(env, "INTELSEC_TELEMETRY", "a telemetry YAML file")
+    detections = Path(env.get("INTELSEC_DETECTIONS") or DETECTIONS).expanduser().resolve()
+    if not (detections / "sigma").is_dir():
+        raise SettingsError(f"INTELSEC_DETECTIONS={detections}: no folder `sigma` in it; name a folder of detections")
     return Settings(
         home=home,
         data_root=data_root,
         catalogue=catalogue,
+        telemetry=telemetry or _beside(data_root, "telemetry.yaml"),
+        detections=detections,
         store_url=env.get("INTELSEC_STORE_URL") or f"sqlite:///{home / 'store.sqlite'}",
         instance=env.get("INTELSEC_INSTANCE") or "embedded",
         misp_url=env.get("INTELSEC_MISP_URL") or None,
@@ -133,6 +142,21 @@ def _check_words(env: Mapping[str, str]) -> None:
 
 def _parts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+
+
+def _file(env: Mapping[str, str], name: str, what: str) -> Path | None:
+    if not env.get(name):
+        return None
+    file = Path(env[name]).expanduser().resolve()
+    if not file.is_file():
+        raise SettingsError(f"{name}={file}: no such file; name {what} or unset it")
+    return file
+
+
+def _beside(data_root: Path | None, name: str) -> Path | None:
+    """A file of the data root, if it holds one."""
+    file = data_root / name if data_root else None
+    return file if file is not None and file.is_file() else None
 
 
 def _data_root(text: str) -> Path | None:

@@ -50,10 +50,20 @@ WAREHOUSE = _job(
     | dg.AssetSelection.assets("export_writes", "export_attempts"),
     "Bring the warehouse up to the lake, test it, and replace the file that analysts open.",
 )
+DETECTIONS = _job(
+    "cloud_detections",
+    dg.AssetSelection.groups("detections"),
+    "Days of audit logs from events to findings to alerts. Asks no one to do anything.",
+)
+DETECTION_OUTCOMES = _job(
+    "detection_outcomes",
+    dg.AssetSelection.groups("detection_outcomes"),
+    "What became of alerts, and what that says of the rules.",
+)
 QUALITY = _job(
     "quality",
     QUALITY_CHECKS | dg.AssetSelection.assets("quality_report"),
     "Put the expectations of every feed to a day, and report what is wrong by what it costs.",
 )
 
-JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE, QUALITY)
+JOBS = (DAILY_INTEL, EXPORT, BACKFILL, SUMMARY, WAREHOUSE, DETECTIONS, DETECTION_OUTCOMES, QUALITY)

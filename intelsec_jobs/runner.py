@@ -60,15 +60,17 @@ def run_days(
     days: Sequence[date],
     *,
     job: str = "daily_intel",
+    spans: Sequence[str] = (),
     after: Sequence[str] = ("export",),
     from_stored: bool = False,
 ) -> list[DayOutcome]:
     """Bring every day up to date in order, the last one by `job`, then run the jobs `after` it for that day.
 
-    The first failure of a day stops; one of `after` does not keep the others from running: a target that is away
-    catches up, and what people read does not wait for it. The days before the last build no files for targets: a target
-    is told where things stand, not each day it missed. `from_stored` rebuilds from the snapshots stored of a day where
-    there are some; else sources are read again.
+    The jobs of `spans` come between, each one run over all days together. The first failure of a day stops; one of
+    `spans` or `after` does not keep the others from running: a target that is away catches up, and what people read
+    does not wait for it. The days before the last build no files for targets: a target is told where things stand, not
+    each day it missed. `from_stored` rebuilds from the snapshots stored of a day where there are some; else sources are
+    read again.
 
     Raises DayOutside, and LockHeld when another process runs this workspace; neither has changed anything. Raises
     StoreError or HistoryUnavailable when what records the run cannot be written.
@@ -85,11 +87,11 @@ def run_days(
             _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
         free_dead_slots(instance, store.unfinished_runs())  # with the lock held: of no run that lives
-        for name, day in _plan(days, job, after):
-            run_id = str(uuid.uuid4())
+        for name, of_days in _plan(days, job, spans, after):
+            run_id, day = str(uuid.uuid4()), of_days[-1]
             store.start_run(run_id, name, day, system_clock())
             try:
-                outcome = _run(definitions, instance, name, day, run_id, snapshots)
+                outcome = _run(definitions, instance, name, of_days, run_id, snapshots)
             except BaseException as error:
                 with suppress(StoreError):  # where the disk is full for one it may be full for both
                     store.finish_run(run_id, FAILED, system_clock(), {}, f"{type(error).__name__}: {error}")
@@ -97,7 +99,7 @@ def run_days(
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
             outcomes.append(outcome)
-            if outcome.error and name not in after:
+            if outcome.error and name not in (*spans, *after):
                 break
     return outcomes
 
@@ -116,11 +118,19 @@ def _history(home: Path) -> Iterator[dg.DagsterInstance]:
         ) from error
 
 
-def _plan(days: Sequence[date], job: str, after: Sequence[str]) -> list[tuple[str, date]]:
-    """Jobs with their day, in order."""
+def _plan(
+    days: Sequence[date], job: str, spans: Sequence[str], after: Sequence[str]
+) -> list[tuple[str, Sequence[date]]]:
+    """Jobs with their days, in order."""
     if not days:
         return []
-    return [*(("backfill", day) for day in days[:-1]), *((name, days[-1]) for name in (job, *after))]
+    last = days[-1:]
+    return [
+        *(("backfill", [day]) for day in days[:-1]),
+        (job, last),
+        *((name, days) for name in spans),
+        *((name, last) for name in after),
+    ]
 
 
 def _refuse_days_outside(days: Sequence[date]) -> None:
@@ -148,18 +158,20 @@ def _run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     job: str,
-    day: date,
+    days: Sequence[date],
     run_id: str,
     snapshots: str,
 ) -> DayOutcome:
+    first, day = days[0], days[-1]
     progress.report(job, str(day))
+    span = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(day)}
     result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=str(day),
+        partition_key=str(day) if len(days) == 1 else None,
         instance=instance,
         run_id=run_id,
         raise_on_error=False,
         run_config=_QUIET,
-        tags={policies.SNAPSHOTS: snapshots, PLACE: here()},
+        tags={policies.SNAPSHOTS: snapshots, PLACE: here(), **(span if len(days) > 1 else {})},
     )
     changed = sum(
         bool(made.materialization.metadata.get("changed", dg.MetadataValue.bool(False)).value)

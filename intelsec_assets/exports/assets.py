@@ -17,7 +17,7 @@ from intelsec_assets.exports.delta import Delta, difference
 from intelsec_assets.exports.errors import PushRefused, PushUnavailable
 from intelsec_assets.exports.files import write_export
 from intelsec_assets.exports.gate import RequiredCheck, protected_refusals, refusals
-from intelsec_assets.exports.history import attempts_table, news, rows_hash, writes_table
+from intelsec_assets.exports.history import attempts_table, news, writes_table
 from intelsec_assets.exports.invariants import PLAN_INVARIANTS
 from intelsec_assets.exports.misp_client import MispClient, MispServer
 from intelsec_assets.exports.misp_push import PushResult, Surroundings, push
@@ -31,6 +31,7 @@ from intelsec_assets.resources.misp import Misp
 from intelsec_assets.resources.partition import (
     Built,
     build,
+    keep,
     listing,
     materialized,
     materialized_days,
@@ -47,7 +48,6 @@ from intelsec_assets.tables import (
     INDICATOR_SCORES,
     INDICATORS,
     WARNINGLIST_HITS,
-    Table,
 )
 
 FILES, MISP = "files", "misp"
@@ -299,22 +299,9 @@ def export_history(context: dg.AssetExecutionContext, workspace: Workspace) -> I
         built: dict[date, tuple[Built, Built]] = {}
         late = sorted(store.days_told() - set(lake.days(EXPORT_ATTEMPTS.name)) - set(days))
         for day in (*late, *days):
-            writes = _kept(lake, EXPORT_WRITES, day, writes_table(store.writes(day)))
-            attempts = _kept(lake, EXPORT_ATTEMPTS, day, attempts_table(news(store.attempts(day))))
+            writes = keep(lake, EXPORT_WRITES, day, writes_table(store.writes(day)))
+            attempts = keep(lake, EXPORT_ATTEMPTS, day, attempts_table(news(store.attempts(day))))
             built[day] = (writes, attempts)
     for n, table in enumerate((EXPORT_WRITES, EXPORT_ATTEMPTS)):
         of_days = [built[day][n] for day in days]
         yield materialized_days(context, table, of_days, asset_key=dg.AssetKey(table.name))
-
-
-def _kept(lake: Lake, table: Table, day: date, rows: pa.Table) -> Built:
-    """The rows as the day's partition, which stays as it is if they are those it was made from."""
-    return build(
-        lake,
-        table,
-        day,
-        lambda con: con.from_arrow(rows),
-        inputs=[],
-        code_version="1",
-        configuration=rows_hash(rows),
-    )

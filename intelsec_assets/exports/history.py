@@ -5,7 +5,6 @@ The store keeps them as they happen; here they only become tables, a day at a ti
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -85,11 +84,3 @@ def attempts_table(attempts: Mapping[int, ExportRun]) -> pa.Table:
         for seq, run in attempts.items()
     ]
     return pa.Table.from_pylist(rows, _ATTEMPTS)
-
-
-def rows_hash(rows: pa.Table) -> str:
-    """Hash over all rows in their order: the store has no version of a day, so this says whether one has changed."""
-    digest = hashlib.sha256()
-    for batch in rows.to_batches():
-        digest.update(batch.serialize())
-    return digest.hexdigest()

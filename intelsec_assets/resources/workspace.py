@@ -18,7 +18,7 @@ from intelsec_assets.feeds.snapshot import RawStore
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.warehouse import Warehouse
-from intelsec_assets.settings import Settings
+from intelsec_assets.settings import DETECTIONS, Settings
 
 Clock = Callable[[], datetime]
 
@@ -34,6 +34,8 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     home: str
     data_root: str | None = None
     catalogue_path: str | None = None
+    telemetry_path: str | None = None
+    detections: str = str(DETECTIONS)
     store_url: str
     allowed_networks: list[str] = []  # noqa: RUF012  pydantic copies it
     warehouse_keep: int = 7
@@ -46,6 +48,8 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
             home=str(settings.home),
             data_root=None if settings.data_root is None else str(settings.data_root),
             catalogue_path=None if settings.catalogue is None else str(settings.catalogue),
+            telemetry_path=None if settings.telemetry is None else str(settings.telemetry),
+            detections=str(settings.detections),
             store_url=dg.EnvVar("INTELSEC_STORE_URL") if from_environment else settings.store_url,
             allowed_networks=list(settings.allowed_networks),
             warehouse_keep=settings.warehouse_keep,

@@ -57,14 +57,14 @@ def quick_history(home: Path) -> Iterator[None]:
 def _engines_kept() -> Iterator[None]:
     """One engine an address instead of one a connection: what it has compiled it need not compile again."""
     engines: dict[str, Engine] = {}
-    make = sqlite_event_log.create_engine
+    makers: list[Any] = [sqlite_event_log, sqlite_run_storage]
+    make = makers[0].create_engine
 
     def create_engine(address: str, **options: Any) -> Engine:
         if address not in engines:
             engines[address] = make(address, **options)
         return engines[address]
 
-    makers: list[Any] = [sqlite_event_log, sqlite_run_storage]
     for module in makers:
         module.create_engine = create_engine
     try:

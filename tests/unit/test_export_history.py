@@ -9,8 +9,9 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 
-from intelsec_assets.exports.history import attempts_table, news, rows_hash, writes_table
+from intelsec_assets.exports.history import attempts_table, news, writes_table
 from intelsec_assets.records import ExportRun, Write
+from intelsec_assets.resources.partition import rows_hash
 from intelsec_assets.tables import EXPORT_ATTEMPTS, EXPORT_WRITES, Table
 
 DAY = date(2026, 3, 4)

@@ -285,16 +285,17 @@ def digest_file(files: Files, end: datetime) -> Files:
         {"s3Bucket": "intelsec-demo-trail", "s3Object": path, "hashValue": hashlib.sha256(content).hexdigest()}
         for path, content in sorted(files.items())
     ]
+    name = f"{ACCOUNT}_CloudTrail-Digest_{region}_{TRAIL}_{region}_{end:%Y%m%dT%H%M%SZ}.json.gz"
+    path = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}/{name}"
     digest = {
         "awsAccountId": ACCOUNT,
         "digestStartTime": stamp(start),
         "digestEndTime": stamp(end),
         "digestS3Bucket": "intelsec-demo-trail",
+        "digestS3Object": path,
         "digestSignatureAlgorithm": "SHA256withRSA",
         "logFiles": [{**entry, "hashAlgorithm": "SHA-256"} for entry in listed],
     }
-    name = f"{ACCOUNT}_CloudTrail-Digest_{region}_{TRAIL}_{region}_{end:%Y%m%dT%H%M%SZ}.json.gz"
-    path = f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{region}/{end:%Y/%m/%d}/{name}"
     return {path: gzip_bytes(wire.json_text(digest, 0).encode())}
 
 

@@ -36,6 +36,7 @@ TICKETS = (
     ("CHG-1001", "aws", "jonas", "*", "UpdateDetector", "03 09:00", "03 12:00", "approved"),
     ("CHG-1004", "aws", "jonas", "svc-backup", "*AccessKey", "04 09:00", "04 12:00", "approved"),
     ("CHG-1007", "aws", _ROOT, "", "*", "05 13:30", "05 15:00", "approved"),
+    ("CHG-1008", "gcp", "jonas@*", "loader@*", "*.CreateServiceAccountKey", "05 10:00", "05 11:00", "approved"),
     ("CHG-1009", "aws", "tobias", "svc-metrics", "CreateAccessKey", "06 09:00", "next Tuesday", "approved"),
     ("CHG-1011", "aws", "jonas", "sg-0443", "AuthorizeSecurityGroupIngress", "09 09:00", "09 18:00", "approved"),
     ("CHG-1012", "aws", "mara", "svc-reports", "CreateAccessKey", "12 00:00", "14 00:00", "rejected"),

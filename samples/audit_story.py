@@ -135,7 +135,14 @@ def _twelfth(day: date) -> Iterator[Event]:
         at(day, "09:58:02"), "mara", "operations", ATTACKER, agent=ATTACKER_AGENT, key=session["accessKeyId"]
     )
     role = audit.role_session("operations", "mara", at(day, "09:58:02"), source_identity="mara")
-    for n, call in enumerate(("ec2:DescribeInstances", "ec2:DescribeSnapshots", "guardduty:ListDetectors")):
+    looks = (
+        "iam:ListUsers",
+        "s3:ListBuckets",
+        "ec2:DescribeInstances",
+        "cloudtrail:DescribeTrails",
+        "ec2:DescribeSnapshots",
+    )
+    for n, call in enumerate(looks):
         moment = at(day, "10:00:00") + timedelta(minutes=n)
         yield audit.cloudtrail(moment, role, call, source=ATTACKER, agent=ATTACKER_AGENT, number=n)
     # a survey that everybody's buckets know

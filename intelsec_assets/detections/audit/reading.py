@@ -1,0 +1,131 @@
+"""Audit log files as typed rows, whatever their envelope: in bounded batches, small files together.
+
+Where files come from is `inbox`, where rows go is `landing`; arbitrary files for `rules run` are read by `ad_hoc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from intelsec_assets.detections.audit.framing import Frame, Odd, frames
+from intelsec_assets.detections.audit.typed import Delivery, Part, Typed, typed
+from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
+
+TOGETHER = 25_000  # records typed at once: as many as fill a block of a large file
+WORKERS = 2  # threads that type while the next files are unpacked
+_AHEAD = WORKERS + 1  # batches in memory
+
+
+@dataclass
+class FileRead:
+    """What became of one file; complete once all of its batches were handed out."""
+
+    delivery: Delivery
+    size: int = 0
+    events: int = 0
+    rejected: int = 0
+    days: dict[date, int] = field(default_factory=dict)  # events a day
+    is_digest: bool = False
+    reason: str | None = None  # why the file, or its rest, could not be read
+    detail: str = ""
+
+    @property
+    def status(self) -> str:
+        """ok, digest, or unreadable: nothing of it could be read."""
+        if self.is_digest:
+            return "digest"
+        return "unreadable" if self.reason is not None and not self.events else "ok"
+
+
+@dataclass
+class Batch:
+    """Rows of some files, and which files are complete with it."""
+
+    rows: Typed
+    complete: list[FileRead]
+
+
+def batches(
+    con: duckdb.DuckDBPyConnection, files: Iterable[tuple[Delivery, Readable]], *, together: int = TOGETHER
+) -> Iterator[Batch]:
+    """Rows of files of one provider, in the order of the files.
+
+    The caller opens each file as it is asked for and may close it when it is asked for the next. Errors of the stream
+    itself (OSError, a lost connection) pass through: what could not be fetched is not taken for a bad file.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
+        waiting: list[tuple[Future[Typed], _Gathered]] = []
+        for gathered in _gather(files, together):
+            waiting.append((pool.submit(_typed_apart, con, gathered.parts), gathered))
+            if len(waiting) >= _AHEAD:
+                yield _finished(*waiting.pop(0))
+        while waiting:
+            yield _finished(*waiting.pop(0))
+
+
+@dataclass
+class _Gathered:
+    """Frames that are typed together, and what is known of their files."""
+
+    parts: list[Part] = field(default_factory=list)
+    reads: dict[Delivery, FileRead] = field(default_factory=dict)
+    complete: list[FileRead] = field(default_factory=list)
+    records: int = 0
+
+
+def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterator[_Gathered]:
+    gathered = _Gathered()
+    for delivery, stream in files:
+        read = FileRead(delivery)
+        unpacking = Unpacking(stream)
+        for frame in frames(unpacking.blocks()):
+            read.is_digest = read.is_digest or frame.is_digest
+            gathered.parts.append((frame, delivery))
+            gathered.reads[delivery] = read
+            gathered.records += len(frame.events)
+            if gathered.records >= together:
+                yield gathered
+                gathered = _Gathered()
+        if unpacking.cut is not None:
+            odd = Odd(0, unpacking.cut.reason, unpacking.cut.detail)
+            gathered.parts.append((Frame(pa.array([], pa.string()), pa.array([], pa.int64()), [odd]), delivery))
+        read.size = unpacking.size
+        gathered.reads[delivery] = read
+        gathered.complete.append(read)
+    if gathered.parts or gathered.complete:
+        yield gathered
+
+
+def _typed_apart(con: duckdb.DuckDBPyConnection, parts: list[Part]) -> Typed:
+    """Typed on a connection of its own: what is registered for one batch is not seen by another."""
+    own = con.cursor()
+    try:
+        own.execute("set timezone = 'UTC'")
+        return typed(own, parts)
+    finally:
+        own.close()
+
+
+def _finished(future: Future[Typed], gathered: _Gathered) -> Batch:
+    rows = future.result()
+    by_name = {delivery.file: read for delivery, read in gathered.reads.items()}
+    counts = rows.table.group_by(["file", "day"]).aggregate([([], "count_all")])
+    for file, day, count in zip(
+        *(counts.column(name).to_pylist() for name in ("file", "day", "count_all")), strict=True
+    ):
+        read = by_name[file]
+        read.events += count
+        read.days[day] = read.days.get(day, 0) + count
+    for one in rows.odd:
+        read = gathered.reads[one.delivery]
+        read.rejected += 1
+        # a file whose only record is none has a reason too
+        if read.reason is None or one.odd.record == 0:
+            read.reason, read.detail = one.odd.reason, one.odd.detail
+    return Batch(rows, gathered.complete)

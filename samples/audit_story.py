@@ -19,7 +19,7 @@ from audit_baseline import COMMAND, CONSOLE, HOMES, OFFICE, at
 from audit_formats import ACCOUNT, Event, Files
 from story import march
 
-ATTACKER = "203.0.113.137"  # one of Brassworm's six addresses from 11 March, exported since
+ATTACKER = "203.0.113.119"  # one of Brassworm's six addresses from 11 March, exported since
 ATTACKER_V6 = story.BRASSWORM_V6
 PHISHING_SERVER = "198.51.100.88"  # serves Lantern's pages, and tries what it was told
 ATTACKER_AGENT = "aws-cli/2.9 md/urllib3 os/linux exec-env/none command"

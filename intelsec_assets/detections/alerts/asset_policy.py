@@ -86,12 +86,14 @@ def load_asset_policy(path: Path | None) -> AssetPolicy:
     except (OSError, UnicodeError) as error:
         raise AlertError(f"{path} cannot be read ({error}): expected a UTF-8 text file") from error
     problems = list(located.problems)
+    if not problems and located.value is None:
+        problems.append(Problem(1, (), "the file is empty"))
     if not problems:
         for wrong in jsonschema.Draft202012Validator(_SCHEMA).iter_errors(located.value):
             at = tuple(wrong.absolute_path)
             problems.append(Problem(located.line(at), at, wrong.message[:300]))
     if problems or not isinstance(located.value, dict):
-        found = "\n".join(f"{path}: {problem}" for problem in problems) or f"{path}: the file is empty"
+        found = "\n".join(f"{path}: {problem}" for problem in problems)
         raise AlertError(f"{found}\nexpected: version: 1, assets: [{{name, factor, account|entity|resource}}]")
     value: Any = located.value
     return AssetPolicy(tuple(AssetClass(**asset) for asset in value["assets"]))

@@ -1,0 +1,404 @@
+"""Findings into alerts on SQLite and a real PostgreSQL: joined, suppressed, held by a budget, whatever the order.
+
+Races and killed processes are in test_alert_stress.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from intelsec_assets.detections.alerts import lifecycle
+from intelsec_assets.detections.alerts.asset_policy import AssetClass, AssetPolicy
+from intelsec_assets.detections.alerts.records import Alert, AlertFilter
+from intelsec_assets.detections.alerts.service import AlertService
+from intelsec_assets.detections.findings import Finding
+from intelsec_assets.resources.store import Store
+from tests.alert_findings import NOON, Clock, finding
+
+ALL = AlertFilter(states=(), modes=("live", "test"))
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(store: Store, clock: Clock) -> AlertService:
+    return AlertService(store, clock)
+
+
+def only(service: AlertService, wanted: AlertFilter = ALL) -> Alert:
+    (alert,) = service.queue(wanted)
+    return alert
+
+
+def closed(service: AlertService, alert_id: str) -> None:
+    service.close(alert_id, "ann", verdict="benign_true_positive", note="planned")
+
+
+def rows(service: AlertService) -> list[object]:
+    """Everything the store says of its alerts."""
+    found = service.queue(ALL, None)
+    return [(alert, service.view(alert.alert_id)) for alert in found]
+
+
+def test_a_finding_becomes_an_alert_with_all_it_says(service: AlertService, clock: Clock) -> None:
+    one = finding(indicator_ids=("i1",), indicator_score=0.2, group={"userIdentity.arn": "x", "n": None})
+    intake = service.take([one])
+
+    alert = only(service)
+    assert intake.created == intake.changed == (alert.alert_id,)
+    for name in ("rule_id", "rule_title", "mode", "entity", "account", "resource", "evidence", "group", "attack"):
+        assert getattr(alert, name) == getattr(one, name)
+    assert (alert.state, alert.created_at, alert.findings, alert.events) == ("created", clock.now, 1, 1)
+    (event,) = service.history(alert.alert_id)
+    assert (event.event, event.actor_kind, event.at) == ("created", "automation", clock.now)
+
+
+def test_findings_of_the_same_key_within_the_window_of_the_last_join_the_open_alert(service: AlertService) -> None:
+    service.take([finding("f1", 0)])
+    intake = service.take([finding("f2", 60, event_count=4), finding("f3", 120)])
+
+    alert = only(service)
+    assert intake.merged == ("f2", "f3")
+    assert (alert.findings, alert.events, alert.seen_last) == (3, 6, NOON + timedelta(hours=2))
+    assert [e.event for e in service.history(alert.alert_id)] == ["created", "merged"]
+    assert service.history(alert.alert_id)[1].note == "2 findings joined"
+
+
+@pytest.mark.parametrize("other", [{"dedup_key": "bob"}, {"rule_id": "r2"}, {"mode": "test"}, {"engine": "falco"}])
+def test_another_key_rule_mode_or_engine_is_another_alert(service: AlertService, other: dict[str, str]) -> None:
+    service.take([finding("f1"), finding("f2", 1, **other)])
+
+    assert len(service.queue(ALL)) == 2
+
+
+def test_after_the_window_there_is_a_new_alert(service: AlertService) -> None:
+    service.take([finding("f1", 0), finding("f2", 60.02)])
+
+    assert len(service.queue()) == 2
+
+
+def test_a_rule_without_suppression_makes_an_alert_of_every_finding(service: AlertService) -> None:
+    service.take([finding("f1", suppression_seconds=0), finding("f2", suppression_seconds=0)])
+
+    assert len(service.queue()) == 2
+
+
+def test_a_closed_alert_counts_what_comes_in_its_window_stays_closed_and_is_not_prolonged(
+    service: AlertService,
+) -> None:
+    service.take([finding("f1", 0)])
+    closed(service, only(service).alert_id)
+
+    intake = service.take([finding("f2", 50)])
+    alert = only(service)
+    assert intake.suppressed == ("f2",)
+    assert (alert.state, alert.findings, alert.suppressed) == ("closed", 2, 1)
+    assert "stays closed" in (service.history(alert.alert_id)[-1].note or "")
+
+    # within an hour of f2, but not of what was found while the alert was open: what goes on comes back
+    assert len(service.take([finding("f3", 100)]).created) == 1
+
+
+def test_a_reopened_alert_takes_findings_again(service: AlertService) -> None:
+    service.take([finding("f1", 0)])
+    closed(service, only(service).alert_id)
+    service.reopen(only(service).alert_id, "ann", note="it was not planned after all")
+
+    assert service.take([finding("f2", 30)]).merged == ("f2",)
+
+
+def test_a_late_finding_joins_the_alert_that_came_before_it(service: AlertService) -> None:
+    service.take([finding("f2", 30)])
+    service.take([finding("f1", -20)])
+
+    alert = only(service)
+    assert (alert.joined_from, alert.joined_to) == (NOON - timedelta(minutes=20), NOON + timedelta(minutes=30))
+    assert alert.finding_id == "f2"
+
+
+def test_a_late_finding_between_two_alerts_makes_them_one_and_the_part_says_so(service: AlertService) -> None:
+    service.take([finding("f1", 0)])
+    service.take([finding("f3", 110, level="critical")])
+    intake = service.take([finding("f2", 55)])
+
+    whole, part = only(service, AlertFilter()), only(service, AlertFilter(states=("closed",)))
+    assert intake.folded == (part.alert_id,)
+    assert (part.verdict, part.duplicate_of) == ("duplicate", whole.alert_id)
+    assert {e.actor_kind for e in service.history(part.alert_id)} == {"automation"}
+    assert (whole.findings, whole.severity, whole.joined_to) == (3, "critical", NOON + timedelta(minutes=110))
+    assert service.view(whole.alert_id).parts == (part,)
+    assert service.take([finding("f4", 115)]).merged == ("f4",)
+    assert only(service, AlertFilter()).findings == 4
+
+
+def test_an_alert_that_somebody_works_on_is_never_folded_away(service: AlertService) -> None:
+    service.take([finding("f1", 0)])
+    service.take([finding("f3", 110)])
+    later = max(service.queue(), key=lambda alert: alert.first_event_time)
+    service.acknowledge(later.alert_id, "ann")
+
+    intake = service.take([finding("f2", 55)])
+
+    assert later.alert_id not in intake.folded
+    assert service.get(later.alert_id).findings == 3
+
+
+def test_an_alert_is_as_severe_and_as_certain_as_the_most_of_its_findings_and_remembers_how_it_was_raised(
+    store: Store, clock: Clock
+) -> None:
+    service = AlertService(store, clock, AssetPolicy((AssetClass("crown jewels", 1.5, resource="*vault*"),)))
+    service.take([finding("f1", level="medium", certainty="context_unknown", indicator_ids=("b",))])
+    service.take([finding("f2", 5, level="medium", resource="the vault", indicator_ids=("a",), indicator_score=0.3)])
+    service.take([finding("f3", 6, level="low", certainty="context_unknown")])
+
+    alert = only(service)
+    assert (alert.severity, alert.certainty, alert.indicator_ids) == ("critical", "certain", ("a", "b"))
+    assert "asset crown jewels x 1.5" in alert.severity_reason
+    assert (alert.raised.severity, alert.raised.certainty, alert.raised.indicator_ids) == (
+        "medium",
+        "context_unknown",
+        ("b",),
+    )
+
+
+def test_a_test_rule_makes_alerts_that_no_queue_of_people_shows(service: AlertService) -> None:
+    service.take([finding(mode="test")])
+
+    assert service.queue() == []
+    assert only(service, AlertFilter(modes=("test",))).mode == "test"
+    assert service.triage_times().to_triage.n == 0
+
+
+def test_floods_of_a_rule_on_a_day_are_one_alert_about_it_and_the_rule_is_held(service: AlertService) -> None:
+    flood = {"kind": "flood", "event_count": 80_000, "dedup_key": "x", "noise_budget": 1}
+    intake = service.take([finding("f1", **flood), finding("f2", 500, **flood | {"dedup_key": "y"})])
+
+    alert = only(service)
+    assert (alert.kind, alert.findings, alert.events) == ("flood", 2, 160_000)
+    assert intake.held == ("rule-key-without-ticket",)
+    assert service.held_rules(date(2026, 3, 2)) == {"rule-key-without-ticket": alert}
+
+
+def test_beyond_its_budget_a_rule_makes_one_alert_more_on_a_day_and_is_held(service: AlertService) -> None:
+    noisy = [finding(f"f{n}", n, dedup_key=f"user{n}", entity=f"user{n}", noise_budget=3) for n in range(40)]
+    noisy[30] = finding("f30", 30, dedup_key="user30", noise_budget=3, level="critical")
+    quiet = finding("other", rule_id="another rule", noise_budget=3)
+
+    intake = service.take([*noisy, quiet])
+
+    assert len(intake.created) == 3 + 1 + 1
+    assert len(intake.over_budget) == 37
+    assert intake.held == ("rule-key-without-ticket",)
+    extra = service.held_rules(date(2026, 3, 2))["rule-key-without-ticket"]
+    assert (extra.kind, extra.findings, extra.entity, extra.severity) == ("over_budget", 37, None, "critical")
+    assert "over its noise budget" in extra.raised.severity_reason
+    # what belongs to an alert that is there still joins it; the next day begins anew
+    assert service.take([finding("f0 again", 45, dedup_key="user0", noise_budget=3)]).merged == ("f0 again",)
+    assert len(service.take([finding("tomorrow", 24 * 60, dedup_key="user9", noise_budget=3)]).created) == 1
+
+
+def test_a_budget_alert_that_is_closed_stays_closed_for_the_day(service: AlertService) -> None:
+    service.take([finding(f"f{n}", n, dedup_key=f"u{n}", noise_budget=0) for n in range(3)])
+    closed(service, only(service).alert_id)
+
+    assert service.take([finding("f9", 400, dedup_key="u9", noise_budget=0)]).suppressed == ("f9",)
+
+
+def test_findings_taken_twice_change_nothing(service: AlertService, clock: Clock) -> None:
+    findings = [finding(f"f{n}", n * 40, dedup_key=f"k{n % 3}", noise_budget=2) for n in range(12)]
+    service.take(findings)
+    before = rows(service)
+    clock.later(hours=3)
+
+    intake = service.take(reversed(findings))
+
+    assert rows(service) == before
+    assert sorted(intake.duplicates) == sorted(f.finding_id for f in findings)
+    assert intake.created == intake.merged == intake.changed == ()
+
+
+def test_the_same_finding_twice_in_a_call_is_taken_once(service: AlertService) -> None:
+    intake = service.take([finding("f1"), finding("f1")])
+
+    assert intake.duplicates == ("f1",)
+    assert only(service).findings == 1
+
+
+def test_alerts_of_an_entity_within_four_hours_share_a_group_and_a_late_one_joins_two(service: AlertService) -> None:
+    service.take([finding("a", 0, rule_id="r1"), finding("b", 230, rule_id="r2"), finding("c", 600, rule_id="r3")])
+    service.take([finding("d", 0, rule_id="r4", entity="bob"), finding("e", rule_id="r5", mode="test")])
+
+    def groups() -> dict[str, str | None]:
+        return {alert.finding_id: alert.group_id for alert in service.queue(ALL)}
+
+    first = groups()
+    assert first["a"] == first["b"]
+    assert len(set(first.values())) == 4
+
+    service.take([finding("f", 420, rule_id="r6")])
+    assert len({groups()[name] for name in "abcf"}) == 1
+    assert len(set(groups().values())) == 3
+
+
+def test_a_finding_about_nobody_has_no_group(service: AlertService) -> None:
+    service.take([finding(entity=None)])
+
+    assert only(service).group_id is None
+
+
+def test_of_a_day_that_is_over_alerts_are_as_old_as_their_last_event(store: Store) -> None:
+    service = AlertService(store, Clock(NOON + timedelta(days=200)))
+    service.take([finding("f1", lasts=7)])
+    service.take([finding("f2", rule_id="r2")], raised_at=NOON + timedelta(days=1))
+
+    assert [alert.created_at for alert in service.queue()] == [
+        NOON + timedelta(minutes=7),
+        NOON + timedelta(days=1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"level": "severe"}, "level 'severe': expected one of informational"),
+        ({"finding_id": ""}, "finding_id has 0 characters"),
+        ({"rule_id": "r" * 600}, "rule_id has 600 characters"),
+        ({"first_event_time": NOON.replace(tzinfo=None)}, "no time zone"),
+        ({"last_event_time": NOON - timedelta(seconds=1)}, "before it begins"),
+        ({"suppression_seconds": -1}, "suppression_seconds -1"),
+        ({"noise_budget": float("nan")}, "noise_budget nan"),
+        ({"indicator_score": 7.0}, "indicator_score 7.0"),
+    ],
+)
+def test_a_finding_that_cannot_be_used_is_named_and_holds_nothing_up(
+    service: AlertService, bad: dict[str, object], says: str
+) -> None:
+    intake = service.take([finding(**bad), finding("good")])  # type: ignore[arg-type]
+
+    ((_, reason),) = intake.refused
+    assert says in reason
+    assert only(service).finding_id == "good"
+
+
+def test_texts_of_any_size_and_kind_are_kept(service: AlertService) -> None:
+    awkward = "a\x00b\x1b[2J\u202e邮件😀'; drop table --" + "x" * 20_000
+    service.take([finding(dedup_key=awkward, entity=awkward, resource=awkward, evidence={awkward: awkward})])
+    service.take([finding("f2", 1, dedup_key=awkward, entity=awkward)])
+
+    alert = only(service)
+    assert alert.findings == 2
+    assert alert.evidence == {awkward: awkward}
+
+
+def test_events_of_the_end_of_time_are_taken(service: AlertService) -> None:
+    end = NOON.max.replace(tzinfo=NOON.tzinfo)
+    service.take([finding("f1", first_event_time=end, last_event_time=end)])
+
+    assert only(service).first_event_time == end
+
+
+_LATER = st.lists(
+    st.tuples(st.integers(0, 300), st.integers(0, 40), st.sampled_from("kl"), st.sampled_from(("low", "high"))),
+    min_size=1,
+    max_size=9,
+)
+
+
+def _whole(service: AlertService, rule_id: str) -> set[tuple[frozenset[str], int, int, str]]:
+    """Which findings are one alert, parts counted with the whole, with what the alerts say of them."""
+    found = {alert.alert_id: alert for alert in service.queue(AlertFilter(states=(), rule=rule_id), None)}
+    together: dict[str, set[str]] = {}
+    for alert in found.values():
+        top = alert
+        while top.duplicate_of:
+            top = found[top.duplicate_of]
+        held = {f.finding_id for f in service._store.findings_of(alert.alert_id, 100)}
+        together.setdefault(top.alert_id, set()).update(held)
+    return {
+        (frozenset(held), found[name].findings, found[name].events, found[name].severity)
+        for name, held in together.items()
+    }
+
+
+def _named(spans: Iterable[tuple[int, int, str, str]], rule_id: str) -> list[Finding]:
+    return [
+        finding(f"{rule_id} {n}", minute, lasts=lasts, dedup_key=key, level=level, rule_id=rule_id)
+        for n, (minute, lasts, key, level) in enumerate(spans)
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(spans=_LATER, data=st.data())
+def test_what_is_one_alert_does_not_depend_on_the_order_in_which_untouched_findings_come(
+    store: Store, spans: Sequence[tuple[int, int, str, str]], data: st.DataObject
+) -> None:
+    """Nobody has touched the alerts and no budget is reached; then only the alerts' names may differ."""
+    service = AlertService(store, Clock())
+    ordered, shuffled = f"example-{next(_numbers)}-a", f"example-{next(_numbers)}-b"
+    service.take(_named(spans, ordered))
+    rest = data.draw(st.permutations(_named(spans, shuffled)))
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        service.take(rest[:size])
+        rest = rest[size:]
+
+    def plain(rule_id: str) -> set[tuple[frozenset[str], int, int, str]]:
+        return {
+            (frozenset(name.removeprefix(rule_id) for name in held), *others)
+            for held, *others in _whole(service, rule_id)
+        }
+
+    assert plain(shuffled) == plain(ordered)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(spans=_LATER, data=st.data())
+def test_every_finding_is_counted_once_and_the_state_of_every_alert_is_what_its_events_come_to(
+    store: Store, spans: Sequence[tuple[int, int, str, str]], data: st.DataObject
+) -> None:
+    """Whatever people and late findings do meanwhile."""
+    service = AlertService(store, Clock())
+    rule_id = f"example-{next(_numbers)}-c"
+    for one in data.draw(st.permutations(_named(spans, rule_id))):
+        service.take([one])
+        for alert in service.queue(AlertFilter(states=(), rule=rule_id), None):
+            done = data.draw(st.sampled_from(("nothing", "ack", "close", "reopen")))
+            try:
+                if done == "ack":
+                    service.acknowledge(alert.alert_id, "ann")
+                elif done == "close":
+                    closed(service, alert.alert_id)
+                elif done == "reopen":
+                    service.reopen(alert.alert_id, "ann", note="again")
+            except lifecycle.Refused:
+                pass
+    alerts = service.queue(AlertFilter(states=(), rule=rule_id), None)
+    held = Counter(f.finding_id for a in alerts for f in store.findings_of(a.alert_id, 100))
+    assert held == Counter(f"{rule_id} {n}" for n in range(len(spans)))
+    for alert in alerts:
+        events = service.history(alert.alert_id)
+        blank = lifecycle.replace(
+            alert,
+            state="created",
+            verdict=None,
+            verdict_at=None,
+            duplicate_of=None,
+            acknowledged_at=None,
+            triaged_at=None,
+            closed_at=None,
+            human_in_turn=False,
+            waiting_since=alert.created_at,
+            changed_at=alert.created_at,
+        )
+        assert lifecycle.replayed(blank, events) == alert

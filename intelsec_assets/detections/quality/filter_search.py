@@ -5,8 +5,9 @@ A filter found here is a guess from few events; `proposals` proves by the real e
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,8 +16,10 @@ from typing import Any
 EQUALS, STARTS_WITH = "equals", "startswith"
 
 LEAST_COVERED = 2  # false positives a selection: one alone is no pattern
+LEAST_SHARE = 0.1  # of all false positives: among many alerts chance makes small patterns that mean nothing
 MOST_CONDITIONS = 3
 MOST_SELECTIONS = 5  # more say that the rule is wrong, not its surroundings
+_MOST_ALERTS = 300  # the newest; older ones are proved with the rest, not searched
 _MOST_CANDIDATES = (400, 200, 60)  # conditions tried in conjunctions of one, two, three: some 35,000 each at most
 
 # who called, or from where: a filter that names neither would let anybody through who imitates the rest
@@ -112,19 +115,20 @@ def search(
     protected: Sequence[Fields],
     unjudged: Sequence[Sequence[Fields]] = (),
 ) -> list[Selection]:
-    """Selections that together cover as many false positives as can be, each at least two, no protected event.
+    """Selections that together cover many false positives, each at least two and a tenth, no protected event.
 
-    A false positive is an alert's events and is covered if all of them are; `protected` are events of true positives
-    and of positive samples. Each selection has as few conditions as do, one of them on who called or from where; among
-    equals the one that takes away more false positives and fewer `unjudged` alerts. Empty if nothing is protected: a
-    filter that nothing could refute is no filter. The same input gives the same answer in whatever order.
+    A false positive is an alert's events, the newest alert last; it is covered if all events are. `protected` are
+    events of true positives and of positive samples. Each selection has as few conditions as do, one of them on who
+    called or from where; among equals the one that takes away more false positives and fewer `unjudged` alerts. Empty
+    if nothing is protected: a filter that nothing could refute is no filter. The same input gives the same answer.
     """
     if not protected:
         return []
     found: list[Selection] = []
-    left = frozenset(at for at, events in enumerate(false_positives) if events)
-    while len(left) >= LEAST_COVERED and len(found) < MOST_SELECTIONS:
-        best = _best(false_positives, left, protected, unjudged)
+    left = frozenset([at for at, events in enumerate(false_positives) if events][-_MOST_ALERTS:])
+    least = max(LEAST_COVERED, math.ceil(LEAST_SHARE * len(left)))
+    while len(left) >= least and len(found) < MOST_SELECTIONS:
+        best = _best(false_positives, left, least, protected, unjudged)
         if best is None:
             break
         found.append(best)
@@ -149,10 +153,11 @@ class _Weighed:
 def _best(
     alerts: Sequence[Sequence[Fields]],
     left: frozenset[int],
+    least: int,
     protected: Sequence[Fields],
     unjudged: Sequence[Sequence[Fields]],
 ) -> Selection | None:
-    candidates = sorted(_weighed(alerts, left, protected, unjudged), key=_rank)
+    candidates = sorted(_weighed(alerts, left, least, protected, unjudged), key=_rank)
     for size in range(1, MOST_CONDITIONS + 1):
         fitting = [
             chosen
@@ -160,7 +165,7 @@ def _best(
             if any(one.is_anchor for one in chosen)
             and len({one.condition.field for one in chosen}) == size
             and not _all(one.hits for one in chosen)
-            and _all(one.covers for one in chosen).bit_count() >= LEAST_COVERED
+            and _all(one.covers for one in chosen).bit_count() >= least
         ]
         if fitting:
             chosen = min(fitting, key=_worth)
@@ -173,33 +178,40 @@ def _best(
 def _weighed(
     alerts: Sequence[Sequence[Fields]],
     left: frozenset[int],
+    least: int,
     protected: Sequence[Fields],
     unjudged: Sequence[Sequence[Fields]],
 ) -> Iterator[_Weighed]:
-    for condition in sorted(_conditions([alerts[at] for at in sorted(left)])):
-        covers = _bits((at, all(map(condition.holds, alerts[at]))) for at in left)
-        if covers.bit_count() >= LEAST_COVERED:
-            hits = _bits((at, condition.holds(event)) for at, event in enumerate(protected))
-            others = _bits((at, bool(e) and all(map(condition.holds, e))) for at, e in enumerate(unjudged))
-            yield _Weighed(condition, covers, hits, others)
+    """The conditions that cover most, weighed; those that cover fewer alerts than `least` left out."""
+    covering = [(one, bits) for one, bits in _conditions(alerts, left).items() if bits.bit_count() >= least]
+    covering.sort(key=lambda pair: (-pair[1].bit_count(), *_place(pair[0])))
+    for condition, covers in covering[: _MOST_CANDIDATES[0]]:
+        hits = _bits((at, condition.holds(event)) for at, event in enumerate(protected))
+        others = _bits((at, bool(e) and all(map(condition.holds, e))) for at, e in enumerate(unjudged))
+        yield _Weighed(condition, covers, hits, others)
 
 
-def _conditions(alerts: Sequence[Sequence[Fields]]) -> set[Condition]:
-    """Equality with every value that two alerts share, and every prefix up to a boundary that two of them share."""
-    exact: Counter[tuple[str, str]] = Counter()
-    starts: Counter[tuple[str, str]] = Counter()
-    for events in alerts:
-        values = {
-            (name, text)
-            for event in events
-            for name, text in event.items()
-            if is_usable(name) and 0 < len(text) <= _MOST_VALUE
-        }
-        exact.update(values)
-        starts.update({(name, prefix) for name, text in values for prefix in prefixes(text)})
-    return {Condition(name, EQUALS, text) for (name, text), often in exact.items() if often >= LEAST_COVERED} | {
-        Condition(name, STARTS_WITH, text) for (name, text), often in starts.items() if often >= LEAST_COVERED
-    }
+def _conditions(alerts: Sequence[Sequence[Fields]], left: frozenset[int]) -> dict[Condition, int]:
+    """Conditions that hold of all events of an alert, with the alerts as bits: equality, and beginnings of values."""
+    found: dict[tuple[str, str, str], int] = defaultdict(int)
+    spelled: dict[tuple[str, str, str], str] = {}
+    for at in sorted(left):
+        first, *others = alerts[at]
+        for name, text in first.items():
+            if not is_usable(name) or not 0 < len(text) <= _MOST_VALUE:
+                continue
+            values = {text.casefold(), *(event.get(name, "").casefold() for event in others)}
+            keys = [(name, EQUALS, text)] if len(values) == 1 else []
+            keys += [
+                (name, STARTS_WITH, prefix)
+                for prefix in prefixes(text)
+                if all(value.startswith(prefix.casefold()) for value in values)
+            ]
+            for field, kind, value in keys:
+                key = (field, kind, value.casefold())
+                spelled[key] = min(spelled.get(key, value), value)
+                found[key] |= 1 << at
+    return {Condition(key[0], key[1], spelled[key]): bits for key, bits in found.items()}
 
 
 def is_usable(field: str) -> bool:
@@ -221,8 +233,12 @@ def prefixes(text: str) -> list[str]:
 
 def _rank(one: _Weighed) -> tuple[Any, ...]:
     """Order in which conditions are tried: most covered and least protected first, anchors before the rest."""
-    place = ANCHORS.index(one.condition.field) if one.is_anchor else len(ANCHORS)
-    return (-one.covers.bit_count(), one.hits.bit_count(), place, one.condition.kind != EQUALS, one.condition)
+    return (-one.covers.bit_count(), one.hits.bit_count(), *_place(one.condition))
+
+
+def _place(condition: Condition) -> tuple[Any, ...]:
+    anchor = ANCHORS.index(condition.field) if condition.field in ANCHORS else len(ANCHORS)
+    return (anchor, condition.kind != EQUALS, condition)
 
 
 def _worth(chosen: tuple[_Weighed, ...]) -> tuple[Any, ...]:

@@ -1,0 +1,145 @@
+"""`intelsec rules proposals`: what could be done about rules, with reason and effect; written only with --apply.
+
+What is proposed is decided in `detections.quality.proposals`, what is written in `applying`.
+"""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intelsec_assets.commands.faces import (
+    DONE,
+    FOUND_SOMETHING,
+    WRONG_USE,
+    Data,
+    Day,
+    Json,
+    day_option,
+    fail,
+    harmless,
+    print_json,
+    workspace_settings,
+)
+from intelsec_assets.commands.rules import past
+from intelsec_assets.commands.rules.quality import Window
+from intelsec_assets.detections.quality.rule_quality import QualityPolicy
+from intelsec_assets.resources.workspace import Workspace, system_clock
+
+if TYPE_CHECKING:
+    from intelsec_assets.detections.quality.applying import Written
+    from intelsec_assets.detections.quality.proposals import Proposal
+    from intelsec_assets.detections.sigma.rules import Rule
+
+NOTICE = "rule changed"  # kind of the notice that remembers who applied what
+
+Apply = Annotated[str | None, typer.Option("--apply", metavar="ID", help="Write the file of this proposal.")]
+Author = Annotated[str | None, typer.Option("--author", help="Who decides. Default: you, as the system knows you.")]
+
+
+@dataclass(frozen=True)
+class _Proposed:
+    """A proposal with its rule and the text it would write."""
+
+    proposal: Proposal
+    rule: Rule
+
+    def file(self, author: str, day: date, *, dry_run: bool) -> Written:
+        from intelsec_assets.detections.quality.applying import apply
+
+        return apply(self.proposal, self.rule, past.repository(), author=author, day=day, dry_run=dry_run)
+
+
+def proposals(
+    rule: Annotated[str | None, typer.Argument(help="Only about this rule, by name or id.")] = None,
+    apply: Apply = None,
+    author: Author = None,
+    day: Day = None,
+    window: Window = QualityPolicy.window_days,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """What could be done about rules that cost more than they find: suppress, tune, hold in test mode, retire.
+
+    Each is proved by the engine on samples and past alerts. Nothing is written without --apply, and rule.yml never.
+    Exit code 1 when there are proposals. Example: intelsec rules proposals --apply 3f9c2b7a10
+    """
+    by = author or getpass.getuser()
+    with past.opened(data, day_option(day)) as history:
+        found = _gather(history, rule, QualityPolicy(window_days=window))
+        as_of = history.as_of
+    if apply is not None:
+        _apply(found, apply, by, as_of, data, json=json)
+    elif json:
+        print_json([_document(one, by, as_of) for one in found])
+    else:
+        _print(found, as_of)
+    raise typer.Exit(FOUND_SOMETHING if found and apply is None else DONE)
+
+
+def _gather(history: past.History, name: str | None, policy: QualityPolicy) -> list[_Proposed]:
+    from intelsec_assets.detections.quality import proposals as proposing
+    from intelsec_assets.detections.quality import replay
+
+    rules, modes = past.rules_and_modes(history.as_of, with_samples=True)
+    wanted = {rules.rule(name).rule_id} if name else {one.rule_id for one in rules.rules}
+    days = past.window(history.as_of, policy.window_days)
+    found: list[_Proposed] = []
+    for quality in history.quality(rules, modes, policy):
+        if quality.rule_id not in wanted:
+            continue
+        rule = rules.rule(quality.rule_id)
+        of_rule = history.past(rule, days[0], days[-1])
+        present = replay.fired_by(history.con, rules, rule, of_rule) if of_rule.alerts else []
+        found += [
+            _Proposed(proposal, rule)
+            for proposal in proposing.proposals(
+                quality,
+                rule,
+                replay.cases_of(rule, of_rule, present),
+                replay.positive_events(rule),
+                replay.prover(history.con, rules, rule, of_rule, present),
+                policy,
+            )
+        ]
+    return found
+
+
+def _apply(found: list[_Proposed], name: str, author: str, day: date, data: str | None, *, json: bool) -> None:
+    chosen = [one for one in found if one.proposal.proposal_id == name]
+    if not chosen:
+        there = ", ".join(one.proposal.proposal_id for one in found) or "none"
+        fail(f"there is no proposal {name!r} as of {day}; there are: {there}", WRONG_USE)
+    one = chosen[0]
+    written = one.file(author, day, dry_run=False)
+    text = f"{author} applied {one.proposal.kind} {name} until {one.proposal.expires}: {one.proposal.reason}"
+    with Workspace.of(workspace_settings(data)).store() as store:
+        store.add_notice(NOTICE, one.rule.name, text, system_clock())
+    if json:
+        print_json({**one.proposal.to_json(), "written": str(written.path)})
+    else:
+        typer.echo(f"written     {written.path}")
+        typer.echo(f"until       {one.proposal.expires}")
+        typer.echo(f"next        intelsec rules test {one.rule.name}, then commit the file")
+
+
+def _document(one: _Proposed, author: str, day: date) -> dict[str, Any]:
+    return {**one.proposal.to_json(), "text": one.file(author, day, dry_run=True).text}
+
+
+def _print(found: list[_Proposed], as_of: date) -> None:
+    typer.echo(f"{len(found)} proposal{'' if len(found) == 1 else 's'} as of the end of {as_of}")
+    for one in found:
+        proposal = one.proposal
+        typer.echo(f"\n{proposal.proposal_id}  {proposal.kind} {harmless(proposal.rule_name)} until {proposal.expires}")
+        typer.echo(f"    why       {harmless(proposal.reason)}")
+        for conditions in proposal.selections:
+            typer.echo(f"    not when  {harmless(' and '.join(map(str, conditions)))}")
+        if proposal.mode:
+            typer.echo(f"    mode      {proposal.mode}")
+        typer.echo(f"    writes    {proposal.file}")
+        typer.echo(f"    apply     intelsec rules proposals --apply {proposal.proposal_id}")

@@ -1,0 +1,59 @@
+"""`intelsec rules quality`: every rule's false-positive rate, noise and coverage as of a day, the worst first.
+
+How a rule is judged is `detections.quality.rule_quality`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, Data, Day, Json, day_option, harmless, print_json
+from intelsec_assets.commands.rules import past
+from intelsec_assets.detections.quality.rule_quality import (
+    HOLD,
+    INSUFFICIENT,
+    KEEP,
+    NEVER_FIRED,
+    RETIRE,
+    TUNE,
+    QualityPolicy,
+    RuleQuality,
+)
+
+_WORST_FIRST = (RETIRE, HOLD, TUNE, NEVER_FIRED, INSUFFICIENT, KEEP)
+
+Window = Annotated[int, typer.Option("--window", min=1, max=400, help="Days looked back over.")]
+
+
+def quality(day: Day = None, window: Window = QualityPolicy.window_days, data: Data = None, json: Json = False) -> None:
+    """How good each rule is by people's verdicts: false-positive rate with its interval, noise, trend, coverage.
+
+    Exit code 1 when a rule should be tuned, held or retired. Example: intelsec rules quality --window 14
+    """
+    with past.opened(data, day_option(day)) as history:
+        rules, modes = past.rules_and_modes(history.as_of)
+        rows = history.quality(rules, modes, QualityPolicy(window_days=window))
+        names = {rule.rule_id: rule.name for rule in rules.rules}
+        as_of = history.as_of
+    rows.sort(key=lambda row: (_WORST_FIRST.index(row.status), -row.alerts, row.rule_title))
+    if json:
+        print_json([{**row.row(), "name": names.get(row.rule_id)} for row in rows])
+    else:
+        _print(rows, names, f"{as_of}, {window} days")
+    wrong = any(row.status in {RETIRE, HOLD, TUNE} and row.mode != "retired" for row in rows)
+    raise typer.Exit(FOUND_SOMETHING if wrong else DONE)
+
+
+def _print(rows: list[RuleQuality], names: dict[str, str], asked: str) -> None:
+    typer.echo(f"{len(rows)} rules as of the end of {asked}")
+    for row in rows:
+        rate = "no verdicts" if row.fp_rate is None else f"{row.fp_rate:.0%} false of {row.n}"
+        budget = "" if row.noise_budget is None else f" of {row.noise_budget:g}"
+        typer.echo(
+            f"{row.status.replace('_', ' '):<18}{harmless(names.get(row.rule_id) or row.rule_title)}  "
+            f"[{row.mode}] {row.alerts} alerts, {row.alerts_per_day:.1f} a day{budget}; {rate}"
+        )
+        typer.echo(f"{'':<18}{harmless(row.reason)}")
+    typer.echo("next              intelsec rules proposals")

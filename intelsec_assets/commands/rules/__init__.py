@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import typer
 
+from intelsec_assets.commands.rules.backtest import backtest
+from intelsec_assets.commands.rules.proposals import proposals
+from intelsec_assets.commands.rules.quality import quality
+
 rules = typer.Typer(
     name="rules",
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Sigma rules: lint, test, explain, coverage, compile, package, run, backtest, quality, proposals.",
 )
+for _name, _command in (
+    ("backtest", backtest),
+    ("quality", quality),
+    ("proposals", proposals),
+):
+    rules.command(_name)(_command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from intelsec_assets.commands.rules.backtest import backtest
+from intelsec_assets.commands.rules.compile import compile_rules
 from intelsec_assets.commands.rules.proposals import proposals
 from intelsec_assets.commands.rules.quality import quality
 
@@ -18,6 +19,7 @@ rules = typer.Typer(
     help="Sigma rules: lint, test, explain, coverage, compile, package, run, backtest, quality, proposals.",
 )
 for _name, _command in (
+    ("compile", compile_rules),
     ("backtest", backtest),
     ("quality", quality),
     ("proposals", proposals),

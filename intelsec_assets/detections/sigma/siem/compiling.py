@@ -16,7 +16,7 @@ from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 
-from intelsec_assets.detections.sigma.siem import athena, search_bodies
+from intelsec_assets.detections.sigma.siem import lists, search_bodies
 from intelsec_assets.detections.sigma.siem.backends import NothingLeft, make_backend
 from intelsec_assets.detections.sigma.siem.constructs import (
     CONTEXT,
@@ -26,7 +26,7 @@ from intelsec_assets.detections.sigma.siem.constructs import (
     correlations,
     event_rules,
 )
-from intelsec_assets.detections.sigma.siem.targets import Target, Targets
+from intelsec_assets.detections.sigma.siem.targets import PRESENCE, SLIDING, TEXT, UNREAD, Target, Targets
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.sigma.rules import Rule, RuleSet
@@ -38,7 +38,7 @@ _CONTAINERS = ("requestParameters.", "responseElements.", "additionalEventData."
 
 @dataclass(frozen=True, order=True)
 class Deviation:
-    """One thing that a query does otherwise than its rule: a code of the targets, and the fields or words it is about."""
+    """One thing that a query does otherwise than its rule: a code of the targets, and what it is about."""
 
     code: str
     about: str = ""
@@ -84,14 +84,16 @@ def compile_rule(ruleset: RuleSet, rule: Rule, target: Target, targets: Targets)
 
     Never raises for what a SIEM cannot do: that is the verdict. SiemExtraMissing without the extra `siem`.
     """
-    collection = ruleset.only([rule.rule_id]).collection
+    collection = ruleset.only([rule.rule_id]).collection  # as written: what the rule asks for
     product = rule.logsource.get("product", "aws")
     if product not in target.products:
         return Compiled(rule, target, (), (Deviation("table.absent", f"the rule reads {product}"),), target.extension)
-    if target.backend == "athena":
-        return _athena(rule, collection, target)
     found = frozenset().union(*(constructs(event_rule) for event_rule in event_rules(collection)))
     deviations = set(_construct_deviations(found, target, targets))
+    whole = _by_value(ruleset.only([rule.rule_id]).collection, target, targets)
+    if whole:
+        code = "field.array" if target.lists == PRESENCE else "field.array_whole"
+        deviations.add(Deviation(code, ", ".join(sorted(whole))))
     reason = ""
     for without in _attempts(found):
         try:
@@ -136,13 +138,13 @@ def _construct_deviations(found: frozenset[Construct], target: Target, targets: 
         code = target.features.get(construct.name)
         if code is not None and not (construct.name == "string" and name in targets.spelled_by_provider):
             about.setdefault(code, set()).add(name or "keywords")
-        if targets.holds_list(name):
-            code = "field.array" if target.drops_arrays else target.features.get("array")
-            if code is not None:
-                about.setdefault(code, set()).add(name)
-        if name.startswith(_CONTAINERS) and target.text_objects:
-            if not target.text_objects_when or construct.name in target.text_objects_when:
-                about.setdefault("field.text", set()).add(name)
+        if targets.holds_list(name) and target.lists == UNREAD:
+            about.setdefault("field.array", set()).add(name)
+        if targets.holds_list(name) and target.lists == TEXT and construct.name == "string":
+            about.setdefault("field.array_text", set()).add(name)
+        inside = name.startswith(_CONTAINERS) and bool(target.text_objects)
+        if inside and (not target.text_objects_when or construct.name in target.text_objects_when):
+            about.setdefault("field.text", set()).add(name)
         if name in target.not_kept:
             about.setdefault("field.not_kept", set()).add(name)
     return [Deviation(code, ", ".join(sorted(names))) for code, names in about.items()]
@@ -160,16 +162,24 @@ def _event_query(
     asked = {c.field for c in found if c.field.startswith(CONTEXT)} - target.native_context
     joined = {field for field in asked if any(field.startswith(prefix) for prefix in target.lookups)}
     deviations = set()
+    joined = asked if target.joins_context else joined
     if joined:
         deviations.add(Deviation("context.lookup", ", ".join(sorted(joined))))
     if asked - joined:
         deviations.add(Deviation("context.dropped", ", ".join(sorted(asked - joined))))
-    base = make_backend(target, leaves_out=_left_out(target, targets), without=without)
-    text = _convert(base, ruleset, rule)
-    if joined:
-        dropped = {_as_mapped(field, target) for field in asked - joined}
-        full = make_backend(target, leaves_out=lambda name: name in dropped, without=without, bare=True)
-        text = _with_lookups(target, joined, text, _convert(full, ruleset, rule))
+    unseen = _left_out(target, targets)
+    dropped = {_as_mapped(field, target) for field in asked - joined}
+
+    def keeps_joined(name: str) -> bool:
+        return name in dropped or (not _is_context(name) and unseen(name))
+
+    if target.joins_context:
+        text = _convert(make_backend(target, leaves_out=keeps_joined, without=without), ruleset, rule, targets)
+    else:
+        text = _convert(make_backend(target, leaves_out=unseen, without=without), ruleset, rule, targets)
+        if joined:
+            full = make_backend(target, leaves_out=keeps_joined, without=without, bare=True)
+            text = _with_lookups(target, joined, text, _convert(full, ruleset, rule, targets))
     return Compiled(rule, target, (Query(rule.title, text),), tuple(deviations), target.extension)
 
 
@@ -207,12 +217,14 @@ def _correlation(
     if reason is None:
         changed = SigmaCollection.from_dicts(documents)
         changed.apply_filters([exception.filter() for exception in ruleset.exceptions])
+        _by_value(changed, target, targets)
         try:
             text, extension = _correlated(changed, head, target, targets, without)
         except (SigmaError, NotImplementedError) as error:
             reason = _told(error)
         else:
-            deviations.add(Deviation(target.correlations[kind]))
+            if target.correlations[kind] != SLIDING:
+                deviations.add(Deviation(target.correlations[kind]))
             if target.drops_missing_groups and head.group_by:
                 deviations.add(Deviation("group.missing", ", ".join(head.group_by)))
             return Compiled(rule, target, (Query(rule.title, text),), tuple(deviations), extension)
@@ -223,6 +235,7 @@ def _correlation(
         backend = make_backend(target, leaves_out=_left_out(target, targets), without=without)
         document = next(d for d in rule.documents if str(d.get("id")) == str(event_rule.id))
         alone = SigmaCollection.from_dicts([copy.deepcopy(dict(document))])
+        _by_value(alone, target, targets)
         queries += [Query(event_rule.title, str(text)) for text in backend.convert(alone)]
     return Compiled(rule, target, tuple(queries), tuple(deviations), target.extension)
 
@@ -241,8 +254,8 @@ def _correlated(
     for event_rule in event_rules(collection):
         event_rule._output = True  # noqa: SLF001  # what it counts is a query here, not a part of one
     alone = SigmaCollection(list(event_rules(collection)))
-    for event_rule in alone.rules:
-        event_rule._backreferences = []  # noqa: SLF001
+    for counted in alone.rules:
+        counted._backreferences = []  # noqa: SLF001
     queries = [str(text) for text in backend.convert(alone)]
     backend.last_processing_pipeline.apply(head)  # its fields by the names of the target
     return json.dumps(search_bodies.counting(queries, head), indent=2) + "\n", "json"
@@ -260,8 +273,18 @@ def _not_correlated(head: SigmaCorrelationRule, kind: str, target: Target, count
     return None
 
 
-def _convert(backend: Any, ruleset: RuleSet, rule: Rule) -> str:
-    return _joined(backend.convert(ruleset.only([rule.rule_id]).collection))
+def _convert(backend: Any, ruleset: RuleSet, rule: Rule, targets: Targets) -> str:
+    collection = ruleset.only([rule.rule_id]).collection
+    _by_value(collection, backend.target, targets)
+    return _joined(backend.convert(collection))
+
+
+def _by_value(collection: SigmaCollection, target: Target, targets: Targets) -> frozenset[str]:
+    """Patterns over lists as patterns over their values, for a target that reads lists so: fields that have none."""
+    if target.lists == UNREAD:
+        return frozenset()
+    is_list = targets.is_list if target.lists == PRESENCE else None
+    return lists.compare_values(collection, targets.holds_list, is_list)
 
 
 def _joined(queries: Any) -> str:
@@ -273,7 +296,9 @@ def _joined(queries: Any) -> str:
 
 def _left_out(target: Target, targets: Targets) -> Callable[[str], bool]:
     """Fields the events of the target do not hold: context, and lists where it reads none."""
-    return lambda name: _is_context(name) or (target.drops_arrays and targets.holds_list(name))
+    return lambda name: (
+        _is_context(name) or name.startswith(lists.WHOLE) or (target.lists == UNREAD and targets.holds_list(name))
+    )
 
 
 def _is_context(name: str) -> bool:
@@ -282,13 +307,3 @@ def _is_context(name: str) -> bool:
 
 def _as_mapped(field: str, target: Target) -> str:
     return field.replace("context.", "context_", 1) if target.backend == "sentinel" else field
-
-
-def _athena(rule: Rule, collection: SigmaCollection, target: Target) -> Compiled:
-    try:
-        queries = athena.queries(collection, is_correlation=rule.is_correlation)
-    except (SigmaError, NotImplementedError, athena.NotInAthena) as error:
-        return Compiled(rule, target, (), (Deviation("refused", str(error)),), target.extension)
-    made, codes = queries
-    deviations = tuple(sorted(Deviation(code, about) for code, about in codes))
-    return Compiled(rule, target, tuple(Query(title, text) for title, text in made), deviations, target.extension)

@@ -38,11 +38,11 @@ def constructs(rule: SigmaRule) -> frozenset[Construct]:
     """The constructs of an event rule that no pipeline has changed yet."""
     found = set()
     for condition in rule.detection.parsed_condition:
-        for leaf in leaves(condition.parsed):  # type: ignore[arg-type]
+        for leaf in leaves(condition.parsed):
             field = leaf.field if isinstance(leaf, ConditionFieldEqualsValueExpression) else ""
-            if leaf.parent_condition_chain_contains(ConditionNOT):  # type: ignore[union-attr]
+            if leaf.parent_condition_chain_contains(ConditionNOT):
                 found.add(Construct("negation", field))
-            found |= {Construct(name, field) for name in names_of(leaf.value)}  # type: ignore[arg-type]
+            found |= {Construct(name, field) for name in names_of(leaf.value)}
             if isinstance(leaf.value, SigmaFieldReference):
                 found.add(Construct("fieldref", leaf.value.field))
     return frozenset(found)
@@ -51,7 +51,7 @@ def constructs(rule: SigmaRule) -> frozenset[Construct]:
 def names_of(value: SigmaType) -> set[str]:
     """The constructs that a compared value is: `string` and `wildcard`, `regex`, …"""
     if isinstance(value, SigmaExpansion):
-        return set().union(*(names_of(inner) for inner in value.values))  # type: ignore[arg-type]
+        return set().union(*(names_of(inner) for inner in value.values))
     if isinstance(value, SigmaRegularExpression):
         return {"regex"}
     if isinstance(value, SigmaFieldReference):

@@ -1,16 +1,18 @@
-"""Queries of Elasticsearch that mean what the Sigma rule means: ES|QL and Lucene over the fields of the AWS integration.
+"""Queries of Elasticsearch that mean what the Sigma rule means: ES|QL and Lucene over fields of the AWS integration.
 
 The packages they build on compare with case kept, lose rows in a negated comparison with a missing field (ES|QL), and
 look into flattened objects where the language cannot.
 """
 
+# ruff: noqa: D102 - pySigma says what each method converts
 from __future__ import annotations
 
 import copy
 import re
 from typing import Any
 
-from sigma.backends.elasticsearch import ESQLBackend, LuceneBackend
+from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
+from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
 from sigma.conditions import ConditionFieldEqualsValueExpression
 from sigma.exceptions import SigmaFeatureNotSupportedByBackendError
 from sigma.types import SigmaCasedString, SigmaString, SpecialChars
@@ -24,7 +26,7 @@ _REGEXP_SPECIAL = re.compile(r'([.?+*|{}\[\]()"\\#@&<>~^$-])')
 def lowered(value: SigmaString) -> SigmaString:
     """The same pattern in lower case."""
     result = copy.copy(value)
-    result.s = tuple(part.lower() if isinstance(part, str) else part for part in value.s)
+    result.s = [part.lower() if isinstance(part, str) else part for part in value.s]
     return result
 
 
@@ -45,7 +47,7 @@ def _parts(value: SigmaString, multi: str, single: str, escape: re.Pattern[str])
     return "".join(escape.sub(r"\\\1", part) if isinstance(part, str) else signs[part] for part in value.s)  # type: ignore[index]
 
 
-class EsqlQueries(ESQLBackend):  # type: ignore[misc]
+class EsqlQueries(ESQLBackend):
     """ES|QL with case ignored, `not` true where the field is missing, and objects read from their text."""
 
     target: Target
@@ -76,7 +78,9 @@ class EsqlQueries(ESQLBackend):  # type: ignore[misc]
 
     def convert_condition_as_in_expression(self, cond: Any, state: Any) -> Any:
         if text_object(self.target, cond.args[0].field) is not None:
-            joined = f" {self.or_token} ".join(self.convert_condition_field_eq_val(arg, state) for arg in cond.args)
+            joined = f" {self.or_token} ".join(
+                str(self.convert_condition_field_eq_val(arg, state)) for arg in cond.args
+            )
             return self.group_expression.format(expr=joined)
         folded = copy.copy(cond)
         folded.args = [_folded(arg) for arg in cond.args]
@@ -117,7 +121,9 @@ class EsqlQueries(ESQLBackend):  # type: ignore[misc]
 
     def convert_condition_field_eq_field(self, cond: Any, state: Any) -> Any:
         if any(text_object(self.target, name) for name in (cond.field, cond.value.field)):
-            raise _unreadable(cond)
+            raise SigmaFeatureNotSupportedByBackendError("compares with a field that is kept inside a text")
+        if cond.value.starts_with or cond.value.ends_with:
+            raise SigmaFeatureNotSupportedByBackendError("compares with a part of another field")
         return super().convert_condition_field_eq_field(cond, state)
 
     def convert_condition_field_exists(self, cond: Any, state: Any) -> Any:
@@ -145,7 +151,7 @@ class EsqlQueries(ESQLBackend):  # type: ignore[misc]
         return self.convert_condition_field_eq_val_str(named, state)
 
 
-class LuceneQueries(LuceneBackend):  # type: ignore[misc]
+class LuceneQueries(LuceneBackend):
     """Lucene over the AWS integration; patterns inside flattened objects look into the object's text."""
 
     target: Target
@@ -161,7 +167,8 @@ class LuceneQueries(LuceneBackend):  # type: ignore[misc]
         texts = [self._in_text(arg) for arg in cond.args]
         if not any(texts):
             return super().convert_condition_as_in_expression(cond, state)
-        plain = [text or self.convert_condition_field_eq_val(arg, state) for text, arg in zip(texts, cond.args, strict=True)]
+        pairs = zip(texts, cond.args, strict=True)
+        plain = [text or str(self.convert_condition_field_eq_val(arg, state)) for text, arg in pairs]
         return self.group_expression.format(expr=f" {self.or_token} ".join(plain))
 
     def convert_condition_field_eq_val_cidr(self, cond: Any, state: Any) -> Any:
@@ -176,8 +183,10 @@ class LuceneQueries(LuceneBackend):  # type: ignore[misc]
 
     def _in_text(self, cond: Any) -> str | None:
         """The comparison over the object's text; None if the field itself can be asked."""
-        value = getattr(cond, "value", None)
-        found = text_object(self.target, cond.field) if isinstance(value, SigmaString) else None
+        value = cond.value
+        if not isinstance(value, SigmaString):
+            return None
+        found = text_object(self.target, cond.field)
         if found is None or not value.contains_special() or _is_prefix(value):
             return None
         escape = re.compile("([" + re.escape(self.add_escaped) + "])")

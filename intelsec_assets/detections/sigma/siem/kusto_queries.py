@@ -4,12 +4,13 @@ The package they build on has no correlations, reads `isnull` of texts (which ar
 wildcards without the brackets they need.
 """
 
+# ruff: noqa: D102 - pySigma says what each method converts
 from __future__ import annotations
 
 import re
 from typing import Any, ClassVar
 
-from sigma.backends.kusto import KustoBackend
+from sigma.backends.kusto.kusto import KustoBackend
 from sigma.conditions import ConditionFieldEqualsValueExpression
 from sigma.exceptions import SigmaFeatureNotSupportedByBackendError
 from sigma.types import SigmaString
@@ -24,7 +25,7 @@ _JSON = frozenset({"RequestParameters", "ResponseElements", "AdditionalEventData
 _COLUMN = re.compile(r"^\w+$")
 
 
-class SentinelQueries(KustoBackend):  # type: ignore[misc]
+class SentinelQueries(KustoBackend):
     """KQL with case ignored and nested values read from their JSON text; counts in windows that do not slide."""
 
     target: Target
@@ -132,5 +133,3 @@ class SentinelQueries(KustoBackend):  # type: ignore[misc]
     def _in_list(self, field: str) -> bool:
         column, _, path = field.partition(".")
         return column == "Resources" or "items" in path.split(".")[:-1]
-
-

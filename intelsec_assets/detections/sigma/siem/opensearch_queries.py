@@ -3,11 +3,13 @@
 The template keeps text in lower case for comparing and with its case beside it (`.exact`), addresses as such (`.ip`).
 """
 
+# ruff: noqa: D102 - pySigma says what each method converts
 from __future__ import annotations
 
 from typing import Any
 
-from sigma.backends.opensearch import OpensearchLuceneBackend, OpenSearchPPLBackend
+from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
+from sigma.backends.opensearch.opensearch_ppl import OpenSearchPPLBackend
 from sigma.conditions import ConditionFieldEqualsValueExpression
 from sigma.types import SigmaString
 
@@ -15,7 +17,7 @@ from intelsec_assets.detections.sigma.siem.elastic_queries import unanchored
 from intelsec_assets.detections.sigma.siem.targets import Target
 
 
-class OpenSearchQueries(OpensearchLuceneBackend):  # type: ignore[misc]
+class OpenSearchQueries(OpensearchLuceneBackend):
     """Lucene: text without case, `cased` and patterns over the exact text, networks over addresses."""
 
     target: Target
@@ -32,7 +34,7 @@ class OpenSearchQueries(OpensearchLuceneBackend):  # type: ignore[misc]
         return f"{field}:/{unanchored(str(cond.value.regexp)).replace('/', chr(92) + '/')}/"
 
 
-class PplQueries(OpenSearchPPLBackend):  # type: ignore[misc]
+class PplQueries(OpenSearchPPLBackend):
     """PPL: counts in windows (the package counts over all time), cased text and patterns over the exact text."""
 
     target: Target
@@ -51,8 +53,8 @@ class PplQueries(OpenSearchPPLBackend):  # type: ignore[misc]
 
     def convert_correlation_rule_from_template(self, rule: Any, correlation_type: Any, method: str) -> list[str]:
         """By the name of the type: the package looks templates up by its `repr` and finds none."""
-        name = getattr(correlation_type, "name", correlation_type)
-        return list(super().convert_correlation_rule_from_template(rule, str(name).lower(), method))
+        name: Any = str(getattr(correlation_type, "name", correlation_type)).lower()
+        return list(super().convert_correlation_rule_from_template(rule, name, method))
 
     def convert_condition_field_eq_val_bool(self, cond: Any, state: Any) -> Any:
         """The index keeps truth values as text."""

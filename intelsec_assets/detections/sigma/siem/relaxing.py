@@ -25,7 +25,7 @@ def leaves(node: Node | None) -> Iterator[Leaf]:
     """The comparisons of a condition, in order."""
     if isinstance(node, ConditionItem):
         for inner in node.args:
-            yield from leaves(inner)  # type: ignore[arg-type]
+            yield from leaves(inner)
     elif node is not None:
         yield node
 

@@ -3,16 +3,17 @@
 The package they build on does nearly all of it; comparisons there ignore case, also where a rule asks for it.
 """
 
+# ruff: noqa: D102 - pySigma says what each method converts
 from __future__ import annotations
 
 from typing import Any
 
-from sigma.backends.splunk import SplunkBackend
+from sigma.backends.splunk.splunk import SplunkBackend
 
 from intelsec_assets.detections.sigma.siem.targets import Target
 
 
-class SplunkQueries(SplunkBackend):  # type: ignore[misc]
+class SplunkQueries(SplunkBackend):
     """SPL; `cased` is compared without case, which its target says."""
 
     target: Target

@@ -16,8 +16,11 @@ from intelsec_assets.settings import REPOSITORY
 
 PIPELINES = REPOSITORY / "detections" / "pipelines"
 BACKENDS = ("splunk", "esql", "lucene", "opensearch", "ppl", "loki", "sentinel", "athena")
+SLIDING = "sliding"  # stands for a code where windows slide as Sigma's do
+# how lists are read: value by value, as one text, only whether they are there, or not at all
+VALUES, TEXT, PRESENCE, UNREAD = "values", "text", "presence", "unread"
 CORRELATIONS = ("event_count", "value_count", "temporal", "temporal_ordered")
-FEATURES = ("string", "cased", "single_wildcard", "regex", "fieldref", "array", "negation")
+FEATURES = ("string", "cased", "single_wildcard", "regex", "fieldref", "negation")
 
 _REQUIRED = {"title", "language", "extension", "backend", "products", "correlations", "features"}
 _OPTIONAL = {
@@ -31,7 +34,8 @@ _OPTIONAL = {
     "combine",
     "lookups",
     "exact_field",
-    "drops_arrays",
+    "lists",
+    "joins_context",
     "drops_missing_groups",
 }
 
@@ -62,7 +66,8 @@ class Target:
     typed: Mapping[str, str] = field(default_factory=dict)  # field -> ip, number or boolean; else text
     not_kept: frozenset[str] = frozenset()  # fields of Sigma that share a name with another there
     exact_field: str | None = None  # where text is kept with its case
-    drops_arrays: bool = False
+    lists: str = VALUES
+    joins_context: bool = False  # the table of context itself can be joined
     drops_missing_groups: bool = False  # events that lack a field they are grouped by
 
 
@@ -80,6 +85,10 @@ class Targets:
         if name not in self.targets:
             raise TargetError(f"there is no target {name!r}; there are: {', '.join(self.targets)}")
         return self.targets[name]
+
+    def is_list(self, name: str) -> bool:
+        """Whether a field of an event is a list, or an object made of one."""
+        return name in self.arrays
 
     def holds_list(self, name: str) -> bool:
         """Whether a field of an event lies in a list, or is one."""
@@ -106,13 +115,14 @@ def load_targets(folder: Path = PIPELINES) -> Targets:
         here = ("targets", name)
         missing, unknown = _REQUIRED - set(given), set(given) - _REQUIRED - _OPTIONAL
         if missing or unknown:
-            said = [f"lacks {key}" for key in sorted(missing)] + [f"has the unknown key {key}" for key in sorted(unknown)]
+            said = [f"lacks {key}" for key in sorted(missing)]
+            said += [f"has the unknown key {key}" for key in sorted(unknown)]
             raise wrong(here, f"target {name} {', '.join(said)}")
         if given["backend"] not in BACKENDS:
             raise wrong((*here, "backend"), f"target {name}: no backend {given['backend']!r}; {', '.join(BACKENDS)}")
         for key, known in (("correlations", CORRELATIONS), ("features", FEATURES)):
             for construct, code in given[key].items():
-                if construct not in known or code not in codes:
+                if construct not in known or code not in {*codes, SLIDING}:
                     raise wrong((*here, key), f"target {name}: {construct}: {code} is no {key} with a code of `codes`")
         pipeline = folder / given["pipeline"] if "pipeline" in given else None
         if pipeline is not None and not pipeline.is_file():
@@ -141,6 +151,7 @@ def _target(name: str, given: Mapping[str, Any], pipeline: Path | None) -> Targe
         typed=dict(given.get("typed", {})),
         not_kept=frozenset(given.get("not_kept", ())),
         exact_field=given.get("exact_field"),
-        drops_arrays=given.get("drops_arrays", False),
+        lists=given.get("lists", VALUES),
+        joins_context=given.get("joins_context", False),
         drops_missing_groups=given.get("drops_missing_groups", False),
     )

@@ -1,0 +1,3 @@
+SELECT e.*
+FROM cloudtrail_logs AS e
+WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'iam.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) IN ('attachuserpolicy', 'putuserpolicy', 'addusertogroup') AND e.errorcode IS NULL AND LOWER(CAST(e.useridentity.username AS VARCHAR)) = LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["userName"]') AS VARCHAR))) OR (LOWER(CAST(e.eventsource AS VARCHAR)) = 'iam.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) IN ('attachrolepolicy', 'putrolepolicy') AND e.errorcode IS NULL AND LOWER(CAST(e.useridentity.sessioncontext.sessionissuer.username AS VARCHAR)) = LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["roleName"]') AS VARCHAR))))

@@ -1,0 +1,3 @@
+SELECT e.*
+FROM cloudtrail_logs AS e
+WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'ec2.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'authorizesecuritygroupingress' AND e.errorcode IS NULL) AND NOT COALESCE(((LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["fromPort"]') AS VARCHAR)) IN ('80', '80.0') OR LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["fromPort"]') AS VARCHAR)) IN ('443', '443.0')) AND (LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["toPort"]') AS VARCHAR)) IN ('80', '80.0') OR LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["toPort"]') AS VARCHAR)) IN ('443', '443.0'))), FALSE))

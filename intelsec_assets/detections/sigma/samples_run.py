@@ -147,6 +147,6 @@ def _matches(con: duckdb.DuckDBPyConnection, compiled: CompiledRuleset) -> dict[
 def bursts(con: duckdb.DuckDBPyConnection, correlation: CompiledCorrelation, sample: int) -> int:
     """How often a correlation fires on a sample's matches."""
     con.execute(
-        f"create or replace temp view matches_of_sample as select * from sample_matches where sample = {sample:d}"
+        "create or replace temp table matches_of_sample as select * from sample_matches where sample = ?", [sample]
     )
     return len(con.execute(correlation.sql("matches_of_sample")).fetchall())

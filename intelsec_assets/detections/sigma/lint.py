@@ -1,0 +1,96 @@
+"""`intelsec rules lint`: all that is wrong with a folder of rules, with line, severity and what to do.
+
+The single checks are in `lint_items` (selections) and `lint_rules` (rules); whether samples pass is `samples_run`'s.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from sigma.backends.duckdb import DuckDBBackend
+from sigma.backends.duckdb.ruleset import compile_ruleset
+from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
+
+from intelsec_assets.detections.audit import fields
+from intelsec_assets.detections.errors import EventError
+from intelsec_assets.detections.sigma import lint_items, lint_rules
+from intelsec_assets.detections.sigma.attack import attack_tables
+from intelsec_assets.detections.sigma.lint_walk import ERROR, LintMessage, message
+from intelsec_assets.detections.sigma.rules import RulesRefused, load_rules
+from intelsec_assets.detections.sigma.rules_exceptions import read_exceptions
+from intelsec_assets.detections.sigma.rules_reading import RuleDocument, RuleFile, read_rule_file
+
+
+def lint(
+    folder: Path, *, root: Path, as_of: date, exceptions: Path | None = None, only: str | None = None
+) -> list[LintMessage]:
+    """Messages about the rules of a content folder and their exceptions, by file and line.
+
+    `root` is what runbooks are relative to and where `detections/attack` lies; `only` names one rule.
+    """
+    files = [
+        read_rule_file(path / "rule.yml", path.name)
+        for path in sorted(folder.iterdir() if folder.is_dir() else ())
+        if (path / "rule.yml").is_file()
+    ]
+    place = folder.parent / "exceptions" if exceptions is None else exceptions
+    found = list(_load_messages(folder, place))
+    seen = {(m.file, m.line) for m in found}
+    for file in files:
+        found += [m for m in file_messages(file, root) if (m.file, m.line) not in seen or m.severity != ERROR]
+    found += _repeated_titles(files)
+    found += lint_rules.exception_messages(tuple(read_exceptions(place)[0]), as_of)
+    return sorted({m for m in found if only is None or m.rule == only})
+
+
+def file_messages(file: RuleFile, root: Path) -> Iterator[LintMessage]:
+    """Messages about one file; what keeps it from loading is left to the loader."""
+    tables = attack_tables(root / "detections" / "attack")
+    counted = {reference for document in file.documents for reference in document.references}
+    for document in file.documents:
+        if document.parsed is None:
+            continue
+        if not document.is_correlation:
+            yield from lint_items.item_messages(file, document)
+            yield from lint_rules.condition_messages(file, document)
+            yield from _compiled_messages(file, document)
+        yield from lint_rules.correlation_messages(file, document)
+        if not counted & set(document.names):
+            yield from lint_rules.head_messages(file, document, tables, root)
+
+
+def _compiled_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintMessage]:
+    """What only the compiled rule shows: that it cannot be compiled, or that nothing routes events to it."""
+    line = document.located.line(("detection",))
+    try:
+        collection = SigmaCollection.from_dicts([copy.deepcopy(document.values)], resolve_references=False)
+        compiled = compile_ruleset(collection, DuckDBBackend(field_sql=fields.field_sql))
+    except (SigmaError, EventError) as error:
+        remedy = "see the README of pysigma-backend-duckdb for what it can express"
+        yield message(file, line, "cannot-compile", " ".join(str(error).split()), remedy)
+        return
+    for rule in compiled.rules:
+        yield from lint_rules.routing_messages(file, document, rule.necessary)
+
+
+def _load_messages(folder: Path, exceptions: Path) -> Iterator[LintMessage]:
+    try:
+        load_rules(folder, exceptions=exceptions)
+    except RulesRefused as error:
+        for problem in error.problems:
+            remedy = "the rule is not loaded before this is corrected"
+            yield LintMessage(problem.file, problem.line, "cannot-load", ERROR, problem.rule, problem.text, remedy)
+
+
+def _repeated_titles(files: list[RuleFile]) -> Iterator[LintMessage]:
+    places = [(str(d.values.get("title")), file, d) for file in files for d in file.documents]
+    often = Counter(title for title, _, _ in places)
+    for title, file, document in places:
+        if often[title] > 1:
+            text = f"the title {title!r} is used {often[title]} times"
+            yield message(file, document.located.line(("title",)), "title", text, "analysts tell alerts apart by it")

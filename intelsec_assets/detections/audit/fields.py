@@ -259,7 +259,7 @@ def listed_sql(segments: tuple[str, ...], event: str, known_below: int = 0) -> s
     `known_below`: how many segments from the left have been followed already (`event` is what they lead to).
     None if no list can be on the path. Raises EventError.
     """
-    paths = [_path(segments[known_below:], [at - known_below for at in lists]) for lists in _list_paths(segments)]
+    paths = [_through(segments, lists, known_below) for lists in _list_paths(segments)]
     if not paths:
         return None
     found = [f"nullif(json_extract_string({event}, {sql_text(path)}), [])" for path in paths]
@@ -268,17 +268,32 @@ def listed_sql(segments: tuple[str, ...], event: str, known_below: int = 0) -> s
     return f"case when contains({event}::varchar, {key}) then to_json(coalesce({', '.join(found)}))::varchar end"
 
 
-def extraction(fields: Collection[str], event: str = "event", values: str = "extracted") -> tuple[str, dict[str, str]]:
+def first_list(field: str) -> int | None:
+    """Place (from 0) of the first segment that may hold a list; None if none of them may."""
+    places = [lists[0] for lists in _list_paths(tuple(_resolved(field).split(".")))]
+    return min(places, default=None)
+
+
+def below_sql(segments: tuple[str, ...], event: str, known_below: int) -> str:
+    """SQL for a field out of `event`, which holds what the first `known_below` segments lead to. Raises EventError."""
+    plain = f"json_extract_string({event}, {sql_text(_path(segments[known_below:]))})"
+    through = listed_sql(segments, event, known_below)
+    return plain if through is None else f"coalesce({plain}, {through})"
+
+
+def extraction(
+    fields: Collection[str], event: str = "event", values: str = "extracted", *, typed_columns: bool = True
+) -> tuple[str, dict[str, str]]:
     """Many JSON fields for the price of one parse: a list expression, and each field over that list.
 
     Select the first AS `values`, then use the second: `with e as (select *, <list> as extracted …) select <field> …`.
-    Fields with a typed column are not taken from JSON. Raises EventError.
+    Fields with a typed column are not taken from JSON unless `typed_columns` is false. Raises EventError.
     """
     out: dict[str, str] = {}
     paths: list[str] = []
     for field in fields:
         name = _resolved(field)
-        if name.startswith(CONTEXT) or name in TYPED:
+        if name.startswith(CONTEXT) or (typed_columns and name in TYPED):
             out[field] = field_sql(field)
             continue
         segments = tuple(name.split("."))
@@ -311,6 +326,12 @@ def _path(segments: tuple[str, ...], lists: Collection[int] = ()) -> str:
                 "backslashes and with none of them empty"
             )
     return "$" + "".join(f'."{segment}"' + ("[*]" if at in lists else "") for at, segment in enumerate(segments))
+
+
+def _through(segments: tuple[str, ...], lists: tuple[int, ...], known_below: int) -> str:
+    path = _path(segments[known_below:], [at - known_below for at in lists])
+    # what was followed already may itself be the list
+    return path.replace("$", "$[*]", 1) if known_below - 1 in lists else path
 
 
 def _list_paths(segments: tuple[str, ...]) -> Iterator[tuple[int, ...]]:

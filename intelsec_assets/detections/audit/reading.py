@@ -116,9 +116,8 @@ def _finished(future: Future[Typed], gathered: _Gathered) -> Batch:
     rows = future.result()
     by_name = {delivery.file: read for delivery, read in gathered.reads.items()}
     counts = rows.table.group_by(["file", "day"]).aggregate([([], "count_all")])
-    for file, day, count in zip(
-        *(counts.column(name).to_pylist() for name in ("file", "day", "count_all")), strict=True
-    ):
+    columns = (counts.column(name).to_pylist() for name in ("file", "day", "count_all"))
+    for file, day, count in zip(*columns, strict=True):
         read = by_name[file]
         read.events += count
         read.days[day] = read.days.get(day, 0) + count

@@ -140,9 +140,11 @@ class _Batch:
         counts = [len(frame.events) for frame, _ in parts]
         return cls(
             [delivery for _, delivery in parts],
-            parts[0][0].events if len(parts) == 1 else pa.concat_arrays([frame.events for frame, _ in parts]),
-            np.concatenate([frame.records.to_numpy(zero_copy_only=False) for frame, _ in parts]),
-            np.repeat(np.arange(len(parts), dtype=np.int64), counts),
+            pa.chunked_array([frame.events for frame, _ in parts], pa.string()).combine_chunks(),
+            np.concatenate(
+                [np.array([], np.int64), *(frame.records.to_numpy(zero_copy_only=False) for frame, _ in parts)]
+            ),
+            np.repeat(np.arange(len(parts), dtype=np.int64), np.array(counts, np.int64)),
             anomalies,
         )
 
@@ -176,7 +178,7 @@ def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, *, repairs: bool 
         return _Once(SCHEMA.append(pa.field(_PART, pa.int64())).empty_table(), [], [], set())
     con.register("framed", pa.table({"place": pa.array(np.arange(count, dtype=np.int64)), "event": batch.events}))
     try:
-        found = _in_order(con.sql(_statement(batch.deliveries[0].provider)).to_arrow_table())
+        found = _extracted(con, batch.deliveries[0].provider)
         rewritten = con.sql(read_sql(_PACKAGE, "rewritten")).to_arrow_table()
         doubtful = con.sql(_DOUBTFUL).to_arrow_table().column(0) if repairs else pa.array([], pa.int64())
     finally:
@@ -206,15 +208,25 @@ _DOUBTFUL = r"""
 """
 
 
+def _extracted(con: duckdb.DuckDBPyConnection, provider: str) -> pa.Table:
+    """Columns of `framed` in its order. That no text is broken is found out by reading them all at once."""
+    try:
+        found = con.sql(_statement(provider)).to_arrow_table()
+    except duckdb.InvalidInputException:
+        con.register("framed", con.sql(_READABLE).to_arrow_table())
+        found = con.sql(_statement(provider)).to_arrow_table()
+    places = found.column("place").to_numpy()
+    # DuckDB keeps the order unless it is told not to
+    return found if bool((places[1:] > places[:-1]).all()) else found.sort_by("place")
+
+
+_READABLE = "select place, case when json_valid(event) then event end as event from framed"
+
+
 @cache
 def _statement(provider: str) -> str:
-    return f"with columns_of as ({read_sql(_PACKAGE, provider)}) {read_sql(_PACKAGE, 'typed')}"
-
-
-def _in_order(found: pa.Table) -> pa.Table:
-    """Rows as they were framed; DuckDB keeps that order unless it is told not to."""
-    places = found.column("place").to_numpy()
-    return found if bool((places[1:] > places[:-1]).all()) else found.sort_by("place")
+    columns = read_sql(_PACKAGE, "typed").replace("/* instant */", read_sql(_PACKAGE, "instant"))
+    return f"with columns_of as ({read_sql(_PACKAGE, provider)}) {columns}"
 
 
 def _with_rewritten(events: pa.StringArray, rewritten: pa.Table) -> pa.Array:
@@ -282,7 +294,7 @@ def _rows(
     delivered: np.ndarray[Any, Any],
 ) -> pa.Table:
     address, service, address_bits = _callers(found.column("source_text"))
-    class_uid, activity = _names(found.column("event_name"), found.column("read_only"))
+    class_uid, activity, name_bits = _names(found.column("event_name"), found.column("read_only"))
     event_id = found.column("event_id").combine_chunks()
     missing = pc.is_null(event_id).to_numpy(zero_copy_only=False)
     if missing.any():
@@ -291,11 +303,10 @@ def _rows(
     bits = (
         _BIT["no_type"] * _flags(found, "has_no_type")
         + _BIT["no_arn"] * _flags(found, "has_no_arn")
-        + _BIT["wrong_type"] * _flags(found, "has_wrong_type")
         + _BIT["other_time_field"] * _flags(found, "has_other_time")
         + _BIT["no_event_id"] * missing
         + _BIT["ahead_of_delivery"] * (times > delivered)
-        + address_bits
+        + (address_bits | name_bits | _BIT["wrong_type"] * _flags(found, "has_wrong_type"))
     )
     parts = pa.array(batch.parts)
 
@@ -339,14 +350,18 @@ def _callers(texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, np.ndarray[Any
     )
 
 
-def _names(names: pa.ChunkedArray, read_only: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+def _names(names: pa.ChunkedArray, read_only: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, np.ndarray[Any, Any]]:
     encoded = names.combine_chunks().dictionary_encode(null_encoding="encode")
+    distinct = encoded.dictionary.to_pylist()
     said = pc.fill_null(read_only, False).combine_chunks().to_numpy(zero_copy_only=False).astype(np.int64)
-    known = [ocsf.name(name, is_read) for name in encoded.dictionary.to_pylist() for is_read in (False, True)]
-    indices = pa.array(encoded.indices.to_numpy().astype(np.int64) * 2 + said)
+    known = [ocsf.name(name, is_read) for name in distinct for is_read in (False, True)]
+    places = encoded.indices.to_numpy().astype(np.int64)
+    wrong = np.array([_BIT["wrong_type"] * (name or "").startswith(("{", "[")) for name in distinct], np.int64)
+    indices = pa.array(places * 2 + said)
     return (
         pa.array([name.class_uid for name in known], pa.int32()).take(indices),
         pa.array([name.activity for name in known], pa.string()).take(indices),
+        wrong[places],
     )
 
 

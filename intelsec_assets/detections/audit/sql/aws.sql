@@ -3,7 +3,7 @@ with extracted as (
     select
         place,
         event,
-        try(json_extract_string(event, [
+        json_extract_string(event, [
             '$."eventID"', '$."eventTime"', '$."@timestamp"', '$."eventSource"', '$."eventName"',
             '$."eventType"', '$."eventCategory"', '$."awsRegion"', '$."recipientAccountId"', '$."readOnly"',
             '$."errorCode"', '$."errorMessage"', '$."userIdentity"."type"', '$."userIdentity"."arn"',
@@ -17,7 +17,7 @@ with extracted as (
             '$."requestParameters"."roleName"', '$."requestParameters"."groupId"', '$."requestParameters"."instanceId"',
             '$."requestParameters"."snapshotId"', '$."requestParameters"."imageId"', '$."requestParameters"."secretId"',
             '$."requestParameters"."name"', '$."responseElements"."ConsoleLogin"'
-        ])) as x
+        ]) as x
     from framed
 )
 
@@ -60,8 +60,5 @@ select
     x[2] is null and x[3] is not null as has_other_time,
     x[13] is null as has_no_type,
     x[14] is null as has_no_arn,
-    coalesce(x[10] not in ('true', 'false'), false)
-    or coalesce(left(x[5], 1) in ('{', '['), false)
-    or coalesce(left(x[14], 1) in ('{', '['), false)
-    or coalesce(left(x[23], 1) in ('{', '['), false) as has_wrong_type
+    coalesce(x[10] not in ('true', 'false'), false) or coalesce(left(x[14], 1) in ('{', '['), false) as has_wrong_type
 from extracted

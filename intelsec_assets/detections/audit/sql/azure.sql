@@ -2,7 +2,7 @@
 with extracted as (
     select
         place,
-        try(json_extract_string(event, [
+        json_extract_string(event, [
             '$."eventDataId"', '$."properties"."eventDataId"', '$."time"', '$."eventTimestamp"',
             '$."operationName"."value"', '$."operationName"', '$."resourceProviderName"."value"', '$."resourceId"',
             '$."category"."value"', '$."category"', '$."location"', '$."subscriptionId"', '$."resultType"',
@@ -15,7 +15,7 @@ with extracted as (
             '$."identity"."claims"."appid"', '$."claims"."appid"', '$."callerIpAddress"',
             '$."httpRequest"."clientIpAddress"', '$."tenantId"', '$."identity"."claims"."idtyp"', '$."claims"."idtyp"',
             '$."description"', '$."identity"."authorization"."evidence"."principalId"'
-        ])) as x
+        ]) as x
     from framed
 ),
 
@@ -63,5 +63,5 @@ select
     false as has_other_time,
     coalesce(x[18], x[29], x[30], case when user_name like '%@%' then 'User' end) is null as has_no_type,
     coalesce(user_name, object_id, application) is null as has_no_arn,
-    coalesce(left(operation, 1) in ('{', '['), false) or coalesce(left(x[26], 1) in ('{', '['), false) as has_wrong_type
+    coalesce(left(x[8], 1) in ('{', '['), false) as has_wrong_type
 from named

@@ -1,7 +1,7 @@
 -- Google Cloud audit log entries (LogEntry with protoPayload, or what Pub/Sub puts around one) as columns.
 with bare as (
     -- Pub/Sub through EventBridge and Eventarc: {"data": {entry}}
-    select place, coalesce(try(json_extract(event, '$."data"."protoPayload"')) is not null, false) as is_wrapped, event
+    select place, coalesce(json_extract(event, '$."data"."protoPayload"') is not null, false) as is_wrapped, event
     from framed
 ),
 
@@ -13,7 +13,7 @@ entries as (
 extracted as (
     select
         place,
-        try(json_extract_string(event, [
+        json_extract_string(event, [
             '$."insertId"', '$."timestamp"', '$."receiveTimestamp"', '$."protoPayload"."serviceName"',
             '$."protoPayload"."methodName"', '$."logName"', '$."resource"."labels"."location"',
             '$."resource"."labels"."zone"', '$."resource"."labels"."project_id"', '$."protoPayload"."status"."code"',
@@ -23,7 +23,7 @@ extracted as (
             '$."protoPayload"."requestMetadata"."callerIp"',
             '$."protoPayload"."requestMetadata"."callerSuppliedUserAgent"', '$."protoPayload"."resourceName"',
             '$."resource"."labels"."organization_id"', '$."protoPayload"."@type"', '$."resource"."labels"."folder_id"'
-        ])) as x
+        ]) as x
     from entries
 )
 
@@ -69,5 +69,5 @@ select
     x[2] is null and x[3] is not null as has_other_time,
     x[12] is null and x[13] is null as has_no_type,
     x[12] is null and x[13] is null as has_no_arn,
-    coalesce(left(x[5], 1) in ('{', '['), false) or coalesce(left(x[15], 1) in ('{', '['), false) as has_wrong_type
+    coalesce(left(x[12], 1) in ('{', '['), false) as has_wrong_type
 from extracted

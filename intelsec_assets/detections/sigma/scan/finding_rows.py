@@ -1,0 +1,200 @@
+"""Matches become findings: evidence, group, entity, key, certainty, and one finding in place of a flood.
+
+Which events match is `matching`; a finding's columns are SIGMA_FINDINGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from intelsec_assets.detections.findings import FINDING_NAMESPACE
+from intelsec_assets.detections.sigma.scan.firing import CorrelationRule, EventRule, Firing, Prepared, RuleFailure
+from intelsec_assets.detections.sigma.scan.layouts import quoted
+from intelsec_assets.detections.sigma.scan.matching import Matches, instant, matches_of, table_of
+from intelsec_assets.detections.tables import SIGMA_FINDINGS
+from intelsec_assets.engine import read_sql
+
+PACKAGE = "intelsec_assets.detections.sigma.scan"
+_FACTS = ("account", "region", "source_address", "resource", "entity")
+_TABLES = ("days", "firings", "kept", "shown", "drafts", "bursts", "burst_events", "correlated")
+
+_FIRINGS = pa.schema(
+    [
+        ("rule", pa.int32()),
+        *((name, pa.string()) for name in ("rule_id", "title", "digest", "level", "mode", "runbook", "entity_field")),
+        *((name, pa.list_(pa.string())) for name in ("attack", "dedup", "evidence", "states", "group_by")),
+        ("suppression_seconds", pa.int64()),
+        ("noise_budget", pa.float64()),
+        ("flood_limit", pa.int64()),
+    ]
+)
+
+
+def findings(
+    matches: Matches, prepared: Prepared, days: Sequence[date] | None, *, flood_limit: int, until: datetime | None
+) -> tuple[pa.Table, list[RuleFailure]]:
+    """Findings whose last event is of `days` (None: of any day) in the columns of SIGMA_FINDINGS, in its order.
+
+    Also the correlations that DuckDB could not evaluate. `until` is when the events end.
+    """
+    con = matches.con
+    try:
+        _load(con, prepared, days, flood_limit)
+        con.execute(read_sql(PACKAGE, "kept_hits"))
+        _show(matches)
+        con.execute(read_sql(PACKAGE, "drafts"))
+        failures = _correlate(matches, prepared, days, until)
+        columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
+        found = con.execute(
+            f"select {columns} from ({read_sql(PACKAGE, 'findings')})", {"namespace": FINDING_NAMESPACE.hex}
+        )
+        return found.to_arrow_table(), failures
+    finally:
+        for name in _TABLES:
+            con.execute(f"drop table if exists sigma_{name}")
+
+
+def _load(con: duckdb.DuckDBPyConnection, prepared: Prepared, days: Sequence[date] | None, flood_limit: int) -> None:
+    rows = []
+    for rule in prepared.events:
+        if rule.firing is not None:
+            shows = sorted({*rule.compiled.fields, *rule.firing.evidence})
+            rows.append(_row(rule.number, rule.firing, shows, rule.looks_at, (), flood_limit))
+    for correlation in prepared.correlations:
+        groups = correlation.compiled.group_by
+        rows.append(
+            _row(correlation.number, correlation.firing, correlation.shows, correlation.looks_at, groups, flood_limit)
+        )
+    con.register("sigma_firing_rows", pa.Table.from_pylist(rows, schema=_FIRINGS))
+    con.execute("create or replace temp table sigma_firings as select * from sigma_firing_rows")
+    con.unregister("sigma_firing_rows")
+    con.execute("create or replace temp table sigma_days as select unnest($days::date[]) as day", {"days": days or []})
+
+
+def _row(
+    number: int,
+    firing: Firing,
+    shows: Sequence[str],
+    states: Sequence[str],
+    groups: Sequence[str],
+    flood_limit: int,
+) -> Mapping[str, object]:
+    return {
+        "rule": number,
+        "rule_id": firing.rule_id,
+        "title": firing.title,
+        "digest": firing.digest,
+        "level": firing.level,
+        "mode": firing.mode,
+        "runbook": firing.runbook,
+        "entity_field": firing.entity or "",
+        "attack": list(firing.attack),
+        "dedup": list(firing.dedup),
+        "evidence": list(shows),
+        "states": list(states),
+        "group_by": list(groups),
+        "suppression_seconds": firing.suppression_seconds,
+        "noise_budget": firing.noise_budget,
+        "flood_limit": firing.flood_limit(flood_limit),
+    }
+
+
+def _shown_columns(needs: Sequence[str]) -> str:
+    facts = ", ".join(f"m.{quoted('fact:' + name)}" for name in _FACTS)
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in needs)
+    values = ", ".join(f"m.{quoted(name)}" for name in needs)
+    return (
+        f"m.event_id, m.event_time, {facts}, m.indicator_id, m.indicator_score, "
+        f"map([{names}]::varchar[], [{values}]::varchar[])"
+    )
+
+
+def _show(matches: Matches) -> None:
+    """Fields and facts of the events that are kept."""
+    for number, asked in enumerate(matches.passes):
+        matches.con.execute(
+            "insert into sigma_shown select k.rule, k.day, k.matches, k.is_flood, k.place, k.first_time, k.last_time, "
+            f"{_shown_columns(asked.needs)} "
+            f"from sigma_kept k join {table_of(number)} m on m.rowid = k.row where k.pass = {number}"
+        )
+
+
+def _correlate(
+    matches: Matches, prepared: Prepared, days: Sequence[date] | None, until: datetime | None
+) -> list[RuleFailure]:
+    """Bursts of every correlation and day as drafts.
+
+    A day's bursts are told from the events from its look-back to its end, so it does not matter with which other days
+    it is scanned.
+    """
+    con, failures = matches.con, []
+    if not prepared.correlations:
+        return []
+    con.execute(
+        "create or replace temp table sigma_bursts (burst bigint, rule integer, day date, group_values varchar[], "
+        "first_time timestamptz, last_time timestamptz, event_ids varchar[], event_count bigint, value double)"
+    )
+    for correlation in prepared.correlations:
+        rules = [prepared.by_id[rule_id] for rule_id in correlation.compiled.referenced]
+        try:
+            for day in _days(matches, rules, days):
+                _burst(matches, correlation, rules, day, until)
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            reason = f"DuckDB could not evaluate it: {' '.join(str(error).split())[:500]}"
+            failures.append(RuleFailure(correlation.compiled.rule_id, correlation.compiled.title, reason))
+            con.execute(f"delete from sigma_bursts where rule = {correlation.number}")
+    _burst_events(matches, prepared)
+    con.execute(read_sql(PACKAGE, "burst_drafts"))
+    return failures
+
+
+def _days(matches: Matches, rules: Sequence[EventRule], days: Sequence[date] | None) -> list[date]:
+    """Days on which the rules match something, of those asked for."""
+    numbers = ", ".join(str(rule.number) for rule in rules)
+    found = matches.con.execute(
+        f"select distinct (event_time at time zone 'UTC')::date as day from sigma_hits where rule in ({numbers}) order by day"
+    ).fetchall()
+    return [day for (day,) in found if days is None or day in days]
+
+
+def _burst(
+    matches: Matches, correlation: CorrelationRule, rules: Sequence[EventRule], day: date, until: datetime | None
+) -> None:
+    start = datetime.combine(day, time(), UTC)
+    since = start - timedelta(seconds=correlation.compiled.lookback_seconds)
+    end = start + timedelta(days=1)
+    names = sorted({name for needed in correlation.compiled.needed_fields.values() for name in needed})
+    matches.con.execute(
+        f"create or replace temp table sigma_correlated as {matches_of(matches, rules, names, since, end)}"
+    )
+    observed = instant(min(end, until) if until is not None else end)
+    matches.con.execute(
+        f"insert into sigma_bursts select (select count(*) from sigma_bursts) + row_number() over "
+        f"(order by first_time, last_time, group_values), {correlation.number}, date '{day}', group_values, first_time, "
+        f"last_time, event_ids, event_count, value "
+        f"from ({correlation.compiled.sql('sigma_correlated', observed_until=observed)}) "
+        f"where last_time >= {instant(start)}"
+    )
+
+
+def _burst_events(matches: Matches, prepared: Prepared) -> None:
+    """Fields and facts of the events that the bursts name, from the passes of the rules that they count."""
+    con = matches.con
+    con.execute(read_sql(PACKAGE, "burst_events"))
+    for correlation in prepared.correlations:
+        counted = {prepared.by_id[rule_id].number for rule_id in correlation.compiled.referenced}
+        for number, asked in enumerate(matches.passes):
+            there = sorted(counted & {rule.number for rule in asked.rules})
+            if there:
+                con.execute(
+                    f"insert into sigma_burst_events select u.burst, {_shown_columns(asked.needs)} from "
+                    f"(select burst, unnest(event_ids) as event_id from sigma_bursts where rule = {correlation.number}) u "
+                    f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "
+                    f"where h.pass = {number} and h.rule in ({', '.join(map(str, there))})"
+                )

@@ -1,0 +1,223 @@
+"""Rules made ready for a scan: compiled, with the fields they need and what their findings say.
+
+Which events they are asked about is `routing`; rules that cannot be used are here named, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from sigma.backends.duckdb import DuckDBBackend
+from sigma.backends.duckdb.correlation import CompiledCorrelation
+from sigma.backends.duckdb.ruleset import CompiledRule, compile_ruleset
+
+from intelsec_assets.detections.audit import fields as audit_fields
+from intelsec_assets.detections.sigma.rules import Rule, RuleMeta, RuleSet
+
+# findings of a rule from elsewhere, that does not say it: an hour is the median of published rules (Panther's 428)
+DEFAULT_SUPPRESSION = timedelta(hours=1)
+DEFAULT_FLOOD = 1_000  # matches a day; nobody reads more, and one finding with the number says as much
+BUDGETS_OF_FLOOD = 50  # times the alerts a day that a rule says it may cost
+
+DEFAULT_ENTITY: Mapping[str, str] = {
+    audit_fields.AWS: "userIdentity.arn",
+    audit_fields.GCP: "protoPayload.authenticationInfo.principalEmail",
+    audit_fields.AZURE: "caller",
+}
+# fields with service and operation as the provider names them: what rules are routed by
+ROUTED: Mapping[str, tuple[str, str]] = {
+    audit_fields.AWS: ("eventSource", "eventName"),
+    audit_fields.GCP: ("protoPayload.serviceName", "protoPayload.methodName"),
+    audit_fields.AZURE: ("category", "operationName"),
+}
+_ROUTED_FIELDS = frozenset(name for names in ROUTED.values() for name in names)
+
+
+@dataclass(frozen=True)
+class RuleFailure:
+    """A rule that could not be used or whose evaluation failed; the others ran."""
+
+    rule_id: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What the findings of a rule say of it."""
+
+    rule_id: str
+    title: str
+    level: str
+    digest: str
+    mode: str
+    attack: tuple[str, ...]
+    runbook: str | None
+    entity: str | None
+    dedup: tuple[str, ...]
+    suppression_seconds: int
+    noise_budget: float | None
+    evidence: tuple[str, ...]  # fields besides those that the conditions read
+
+    def flood_limit(self, default: int = DEFAULT_FLOOD) -> int:
+        """Matches a day over which one finding with their number stands for all."""
+        return default if self.noise_budget is None else max(1, int(BUDGETS_OF_FLOOD * self.noise_budget))
+
+
+@dataclass(frozen=True)
+class EventRule:
+    """A rule over single events. `needs` are all fields that its condition, findings and correlations read."""
+
+    number: int
+    compiled: CompiledRule
+    provider: str
+    needs: tuple[str, ...]
+    looks_at: tuple[str, ...]  # states of the context that its condition looks at
+    firing: Firing | None  # None: it only feeds correlations
+
+
+@dataclass(frozen=True)
+class CorrelationRule:
+    """A correlation that fires; `shows` are the fields of its evidence."""
+
+    number: int
+    compiled: CompiledCorrelation
+    firing: Firing
+    shows: tuple[str, ...]
+    looks_at: tuple[str, ...]  # states of context that its rules look at
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rules ready for a scan."""
+
+    events: tuple[EventRule, ...]
+    correlations: tuple[CorrelationRule, ...]
+    failures: tuple[RuleFailure, ...]
+    warnings: tuple[RuleFailure, ...]  # rules that run, and what is odd about them: fields that no provider publishes
+
+    @cached_property
+    def by_id(self) -> Mapping[str, EventRule]:
+        """Event rules by id."""
+        return {rule.compiled.rule_id: rule for rule in self.events}
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far before a day the events must reach for its correlations to be right."""
+        return timedelta(seconds=max((rule.compiled.lookback_seconds for rule in self.correlations), default=0))
+
+
+def prepare(rules: RuleSet) -> Prepared:
+    """Compile the rules with their exceptions. Rules that DuckDB cannot evaluate are in `failures`; never raises them."""
+    backend = DuckDBBackend(collect_errors=True, field_sql=_field_sql)
+    compiled = compile_ruleset(rules.collection, backend)
+    heads = {rule.rule_id: rule for rule in rules.rules}
+    owners: dict[str, Rule] = {}
+    for rule in rules.rules:
+        for name in rule.rule_ids:
+            owners.setdefault(name, rule)
+    failures = [
+        RuleFailure(str(rule.id or rule.title), rule.title, " ".join(str(error).split()))
+        for rule, error in compiled.errors
+    ]
+    firings = {
+        one.rule_id: _firing(one, heads.get(one.rule_id), owners.get(one.rule_id))
+        for one in (*compiled.rules, *compiled.correlations)
+        if one.output
+    }
+    counted: dict[str, set[str]] = {}
+    for correlation in compiled.correlations:
+        firing = firings.get(correlation.rule_id)
+        for rule_id, needed in correlation.needed_fields.items():
+            counted.setdefault(rule_id, set()).update(needed, _shown(firing))
+    events = []
+    for number, one in enumerate(compiled.rules):
+        provider = provider_of(owners[one.rule_id].logsource if one.rule_id in owners else {})
+        if provider is None:
+            product = owners[one.rule_id].logsource.get("product")
+            reason = f"is for the log source {product!r}; events here are those of {', '.join(audit_fields.PROVIDERS)}"
+            failures.append(RuleFailure(one.rule_id, one.title, reason))
+            continue
+        firing = firings.get(one.rule_id)
+        states = _states(one.fields)
+        needs = {*one.fields, *states, *_shown(firing), *counted.get(one.rule_id, ())}
+        events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, firing))
+    known = {rule.compiled.rule_id: rule for rule in events}
+    correlations = []
+    for correlation in compiled.correlations:
+        missing = [rule_id for rule_id in correlation.referenced if rule_id not in known]
+        if missing:
+            reason = f"counts the rule {missing[0]}, which cannot be used"
+            failures.append(RuleFailure(correlation.rule_id, correlation.title, reason))
+        elif correlation.rule_id in firings:
+            firing = firings[correlation.rule_id]
+            read = {name for rule_id in correlation.referenced for name in known[rule_id].compiled.fields}
+            needed = {name for names in correlation.needed_fields.values() for name in names}
+            shows = tuple(sorted(read | needed | set(_shown(firing))))
+            number = len(compiled.rules) + len(correlations)
+            correlations.append(CorrelationRule(number, correlation, firing, shows, _states(sorted(read))))
+    return Prepared(tuple(events), tuple(correlations), tuple(failures), tuple(_warnings(events)))
+
+
+def placeholder(name: str) -> str:
+    """What stands for a routed field in compiled conditions, where no rule's own text can put it."""
+    return f'"\x01{name}\x01"'
+
+
+def _field_sql(name: str) -> str:
+    return placeholder(name) if name in _ROUTED_FIELDS else audit_fields.quoted(name)
+
+
+def provider_of(logsource: Mapping[str, str]) -> str | None:
+    """The provider whose events a rule reads by Sigma's product; None: no audit log of a cloud."""
+    product = logsource.get("product", audit_fields.AWS)
+    return product if product in audit_fields.PROVIDERS else None
+
+
+def _shown(firing: Firing | None) -> tuple[str, ...]:
+    if firing is None:
+        return ()
+    return (*firing.evidence, *firing.dedup, *([firing.entity] if firing.entity else []))
+
+
+def _states(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """State fields of the kinds of context that the names belong to."""
+    kinds = {name.split(".")[1] for name in names if name.startswith(audit_fields.CONTEXT) and name.count(".") > 1}
+    return tuple(sorted(f"{audit_fields.CONTEXT}{kind}.state" for kind in kinds))
+
+
+def _firing(compiled: CompiledRule | CompiledCorrelation, head: Rule | None, owner: Rule | None) -> Firing:
+    meta = head.meta if head is not None else RuleMeta()
+    return Firing(
+        rule_id=compiled.rule_id,
+        title=compiled.title,
+        level=head.level if head is not None else owner.level if owner is not None else "medium",
+        digest=(owner.digest if owner is not None else "") or hashlib.sha256(compiled.rule_id.encode()).hexdigest(),
+        mode=meta.mode,
+        attack=head.attack if head is not None else (),
+        runbook=meta.runbook,
+        entity=meta.entity,
+        dedup=meta.dedup,
+        suppression_seconds=int((meta.suppression or DEFAULT_SUPPRESSION).total_seconds()),
+        noise_budget=meta.noise_budget,
+        evidence=meta.evidence,
+    )
+
+
+def _warnings(rules: list[EventRule]) -> list[RuleFailure]:
+    found = []
+    for rule in rules:
+        unknown = [
+            name
+            for name in rule.compiled.fields
+            if not name.startswith(audit_fields.CONTEXT) and not audit_fields.is_known(name, rule.provider)
+        ]
+        if unknown:
+            named = ", ".join(repr(name) for name in unknown)
+            reason = f"reads {named}, which {rule.provider} does not publish; it is taken as missing from every event"
+            found.append(RuleFailure(rule.compiled.rule_id, rule.compiled.title, reason))
+    return found

@@ -1,0 +1,100 @@
+"""Where a relation of audit events holds the fields that rules name: columns, JSON, context.
+
+Tables of the lake and files read for one run differ here alone; what is asked of the fields is `routing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from intelsec_assets.detections.audit import fields as audit_fields
+from intelsec_assets.detections.sigma.scan.firing import DEFAULT_ENTITY
+from intelsec_assets.detections.tables import AUDIT_CONTEXT
+
+quoted = audit_fields.quoted
+
+UNKNOWN = "unknown"
+CONTEXT_FIELDS = tuple(c.name for c in AUDIT_CONTEXT.columns if c.name.startswith(audit_fields.CONTEXT))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a relation is read.
+
+    `relation` is SQL of a relation with event_id, event_time and whatever the expressions name. `facts` are what every
+    finding says of its first event: account, region, source_address, resource, entity.
+    """
+
+    relation: str
+    columns: frozenset[str]  # what the relation has
+    is_lake: bool
+    has_provider: bool
+    context: str | None = None  # SQL of a relation with event_id and the context columns, joined where it is needed
+
+    def in_json(self, field: str) -> bool:
+        """Whether the field must be taken out of the event's JSON: what costs, compared with a column."""
+        if not self.is_lake or field.startswith(audit_fields.CONTEXT):
+            return False
+        return "json" in audit_fields.field_sql(field)
+
+    def is_context(self, field: str) -> bool:
+        """Whether the field comes from the separate relation of context."""
+        return self.context is not None and field in CONTEXT_FIELDS and field not in self.columns
+
+    def read(self, names: Collection[str]) -> tuple[str | None, dict[str, str]]:
+        """An expression for JSON values, to be selected AS extracted, and for every field its expression over that."""
+        plain = {name: self._context(name) for name in names if name.startswith(audit_fields.CONTEXT)}
+        rest = [name for name in names if name not in plain]
+        if not self.is_lake:
+            missing = "null::varchar"
+            return None, plain | {n: quoted(n) if n in self.columns else missing for n in rest}
+        listed, found = audit_fields.extraction(rest, "e.event")
+        uses_json = any(self.in_json(name) for name in rest)
+        # `event` is not carried on, so what looks into lists is computed beside the extraction
+        return (listed if uses_json else None), plain | {n: f"({sql})::varchar" for n, sql in found.items()}
+
+    def _context(self, name: str) -> str:
+        if name in self.columns:
+            found = f"e.{quoted(name)}::varchar"
+        elif self.context is not None and name in CONTEXT_FIELDS:
+            found = f"x.{quoted(name)}::varchar"
+        else:
+            found = "null::varchar"
+        return f"coalesce({found}, '{UNKNOWN}')" if name.endswith(".state") else found
+
+    def facts(self, provider: str) -> dict[str, str]:
+        """Expressions of what a finding says of its first event."""
+        if self.is_lake:
+            first, account = ("actor_arn", "account")
+            return {
+                "account": account,
+                "region": "region",
+                "source_address": "source_address",
+                "resource": "resource",
+                "entity": f"coalesce({first}, principal, {account})",
+            }
+        entity = DEFAULT_ENTITY[provider]
+        given = {
+            "account": "recipientAccountId",
+            "region": "awsRegion",
+            "source_address": "sourceIPAddress",
+            "entity": entity,
+        }
+        found = {name: f"e.{quoted(f)}" if f in self.columns else "null::varchar" for name, f in given.items()}
+        found["entity"] = f"coalesce({found['entity']}, {found['account']})"
+        if "sourceIPAddress" in self.columns:
+            address = found["source_address"]
+            found["source_address"] = f"case when regexp_matches({address}, '^[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*$') then {address} end"
+        return {**found, "resource": "null::varchar"}
+
+    def indicator(self) -> tuple[str, str]:
+        """Expressions of the indicator that the event's address is, and its score."""
+        ident, score = f"{audit_fields.CONTEXT}indicator.id", f"{audit_fields.CONTEXT}indicator.score"
+        if ident in self.columns:
+            return f"e.{quoted(ident)}::varchar", f"e.{quoted(score)}::double"
+        return "null::varchar", "null::double"
+
+
+# what `rules run` reads beside the fields of the rules
+FACT_FIELDS = ("eventSource", "eventName", "userIdentity.arn", "recipientAccountId", "awsRegion", "sourceIPAddress")

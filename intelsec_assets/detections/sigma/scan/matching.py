@@ -1,0 +1,152 @@
+"""The passes of a scan run: which events match which rules, in temporary tables of the session.
+
+What is asked is `routing`, what matches become is `finding_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+from sigma.backends.duckdb import text
+
+from intelsec_assets.detections.audit import fields as audit_fields
+from intelsec_assets.detections.sigma.scan import routing
+from intelsec_assets.detections.sigma.scan.firing import EventRule, Prepared, RuleFailure
+from intelsec_assets.detections.sigma.scan.layouts import Layout, quoted
+from intelsec_assets.detections.sigma.scan.routing import Pair, Pass
+
+HITS = "sigma_hits"
+MAX_PAIRS = 20_000  # services with operations in one log; AWS has fewer in all
+
+
+@dataclass
+class Matches:
+    """Events that match rules: table `sigma_hits` over one table a pass, which has the fields.
+
+    `sigma_hits`: rule and pass as numbers, row = rowid in the pass's table, event_id, event_time.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    passes: list[Pass] = field(default_factory=list)
+    failures: list[RuleFailure] = field(default_factory=list)
+
+    def drop(self) -> None:
+        """Give the tables back."""
+        for name in (HITS, *(table_of(number) for number in range(len(self.passes)))):
+            self.con.execute(f"drop table if exists {name}")
+
+
+def table_of(number: int) -> str:
+    """Name of the table of a pass."""
+    return f"sigma_matched_{number}"
+
+
+def match(
+    con: duckdb.DuckDBPyConnection, prepared: Prepared, layout: Layout, since: datetime | None, until: datetime | None
+) -> Matches:
+    """Ask all event rules about the events of [since, until). A rule that DuckDB cannot evaluate stops no other."""
+    found = Matches(con)
+    con.execute(
+        f"create or replace temp table {HITS} "
+        "(rule integer, pass integer, row bigint, event_id varchar, event_time timestamptz)"
+    )
+    for provider in audit_fields.PROVIDERS:
+        rules = [rule for rule in prepared.events if rule.provider == provider]
+        if not rules or (provider != audit_fields.AWS and not layout.has_provider):
+            continue
+        where = _where(layout, provider, since, until)
+        for asked in routing.passes(provider, rules, _pairs(con, layout, provider, where), layout):
+            _ask(found, asked, layout, where)
+    return found
+
+
+def _where(layout: Layout, provider: str, since: datetime | None, until: datetime | None) -> str:
+    claims = [routing.provider_filter(layout, provider)]
+    claims += [f"e.event_time >= {instant(since)}"] if since else []
+    claims += [f"e.event_time < {instant(until)}"] if until else []
+    return " and ".join(claims)
+
+
+def instant(moment: datetime) -> str:
+    """A moment as an SQL literal."""
+    return f"timestamptz '{moment.isoformat()}'"
+
+
+def _pairs(con: duckdb.DuckDBPyConnection, layout: Layout, provider: str, where: str) -> list[Pair] | None:
+    """Services and operations of the events; None if a log has so many that routing by them is no help."""
+    found = con.execute(routing.pairs_statement(layout, provider, where, MAX_PAIRS)).fetchall()
+    return None if len(found) == MAX_PAIRS else [(service, operation) for service, operation in found]
+
+
+def _ask(found: Matches, asked: Pass, layout: Layout, where: str) -> None:
+    """Run a pass; if it fails, its halves, until the rules that fail stand alone."""
+    if not asked.rules:
+        return
+    number = len(found.passes)
+    try:
+        found.con.execute(f"create or replace temp table {table_of(number)} as {routing.statement(asked, layout, where)}")
+    except duckdb.OutOfMemoryException:
+        raise  # no rule's fault
+    except duckdb.Error as error:
+        if len(asked.rules) == 1:
+            (rule,) = asked.rules
+            reason = f"DuckDB could not evaluate it: {' '.join(str(error).split())[:500]}"
+            found.failures.append(RuleFailure(rule.compiled.rule_id, rule.compiled.title, reason))
+            return
+        middle = len(asked.rules) // 2
+        for half in (asked.rules[:middle], asked.rules[middle:]):
+            _ask(found, asked.only(half), layout, where)
+        return
+    found.passes.append(asked)
+    _collect(found, number)
+
+
+def _collect(found: Matches, number: int) -> None:
+    """Take the bits of a pass apart."""
+    bits = routing.bits(found.passes[number])
+    for bucketed, word, joined in ((True, "routed", "b.bucket = m.bucket and "), (False, "opened", "")):
+        rows = ", ".join(
+            f"({'null' if bucket is None else bucket}, {place}, {rule})"
+            for bucket, place, rule in bits
+            if (bucket is not None) is bucketed
+        )
+        if rows:
+            found.con.execute(
+                f"insert into {HITS} select b.rule, {number}, m.rowid, m.event_id, m.event_time "
+                f"from {table_of(number)} m join (select bucket::integer as bucket, place::integer as place, "
+                f"rule::integer as rule from (values {rows}) t(bucket, place, rule)) b "
+                f"on {joined}((m.{word} >> b.place) & 1) = 1 where m.{word} <> 0"
+            )
+
+
+def matches_of(
+    found: Matches, rules: Sequence[EventRule], names: Sequence[str], since: datetime | None, until: datetime | None
+) -> str:
+    """SQL of (rule_id, event_id, event_time, "f:<name>"…), one row an event and rule: what correlations count.
+
+    Only events of [since, until); of an event that was read twice one.
+    """
+    within = f" and h.event_time >= {instant(since)}" if since else ""
+    within += f" and h.event_time < {instant(until)}" if until else ""
+    parts = []
+    for rule in rules:
+        for number, asked in enumerate(found.passes):
+            if rule.number not in {one.number for one in asked.rules}:
+                continue
+            columns = "".join(
+                f", {'m.' + quoted(name) if name in rule.needs else 'null::varchar'} as {quoted('f:' + name)}"
+                for name in names
+            )
+            parts.append(
+                f"select {text.literal(rule.compiled.rule_id)} as rule_id, h.event_id, h.event_time{columns} "
+                f"from {HITS} h join {table_of(number)} m on m.rowid = h.row "
+                f"where h.rule = {rule.number} and h.pass = {number}{within} "
+                "qualify row_number() over (partition by h.event_id order by h.event_time, h.row) = 1"
+            )
+    if parts:
+        return " union all ".join(parts)
+    empty = "".join(f", null::varchar as {quoted('f:' + name)}" for name in names)
+    return f"select ''::varchar as rule_id, '' as event_id, null::timestamptz as event_time{empty} where false"

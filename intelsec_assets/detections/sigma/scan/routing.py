@@ -1,0 +1,263 @@
+"""Which rules an event can match, told by service and operation alone, and the statement that asks only those.
+
+A pass reads the events once and gives one row an event that some rule matches, with the rules as bits. How passes are
+run and what their rows become is `matching` and `finding_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sigma.backends.duckdb import text
+
+from intelsec_assets.detections.sigma.scan.firing import ROUTED, EventRule, placeholder
+from intelsec_assets.detections.sigma.scan.layouts import Layout, quoted
+from intelsec_assets.engine import sql_text
+
+BITS = 60  # rules that one number of 64 bits holds, with room to shift
+FLAT_BRANCHES = 8  # branches of a CASE are tried one by one; a tree of them is not
+
+Pair = tuple[str | None, str | None]  # service and operation, as the events spell them
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Events of one service and operation, and the rules they can match."""
+
+    number: int
+    pair: Pair
+    rules: tuple[EventRule, ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Rules that are asked in one reading of the events of a provider."""
+
+    provider: str
+    buckets: tuple[Bucket, ...]
+    open: tuple[EventRule, ...]  # asked of every event
+
+    @property
+    def rules(self) -> tuple[EventRule, ...]:
+        """All rules of the pass, each once, in order."""
+        found = {rule.number: rule for rule in (*(r for b in self.buckets for r in b.rules), *self.open)}
+        return tuple(found[number] for number in sorted(found))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields that its rules read."""
+        return tuple(sorted({name for rule in self.rules for name in rule.needs}))
+
+    def without(self, rules: Iterable[EventRule]) -> Pass:
+        """The pass without some rules."""
+        gone = {rule.number for rule in rules}
+        buckets = (
+            Bucket(b.number, b.pair, tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets
+        )
+        kept = tuple(rule for rule in self.open if rule.number not in gone)
+        return Pass(self.provider, tuple(bucket for bucket in buckets if bucket.rules), kept)
+
+    def only(self, rules: Iterable[EventRule]) -> Pass:
+        """The pass with some rules only."""
+        kept = {rule.number for rule in rules}
+        return self.without([rule for rule in self.rules if rule.number not in kept])
+
+
+def passes(provider: str, rules: Sequence[EventRule], pairs: Sequence[Pair] | None, layout: Layout) -> list[Pass]:
+    """The passes for rules of one provider over events whose services and operations are `pairs` (None: not known).
+
+    Rules whose fields are columns are asked apart from those that need the event's JSON, which costs most of a scan to
+    read. Rules that name neither service nor operation are asked of every event.
+    """
+    found = []
+    for of_json in (False, True):
+        chosen = [rule for rule in rules if _needs_json(rule, layout) is of_json]
+        routed: list[EventRule] = []
+        open_: list[EventRule] = []
+        for rule in chosen:
+            (routed if pairs is not None and _is_routed(rule, provider) else open_).append(rule)
+        buckets: list[Bucket] = []
+        for pair in sorted(pairs or (), key=lambda pair: (pair[0] or "", pair[1] or "", pair)):
+            there = tuple(rule for rule in routed if _can_match(rule, provider, pair))
+            if there:
+                buckets.append(Bucket(len(buckets), pair, there))
+        found += list(_waves(provider, buckets, open_))
+    return found
+
+
+def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule]) -> Iterable[Pass]:
+    most = max((len(bucket.rules) for bucket in buckets), default=0)
+    for start in range(0, max(most, len(open_)), BITS):
+        wave = (Bucket(b.number, b.pair, b.rules[start : start + BITS]) for b in buckets)
+        yield Pass(provider, tuple(bucket for bucket in wave if bucket.rules), tuple(open_[start : start + BITS]))
+
+
+def _needs_json(rule: EventRule, layout: Layout) -> bool:
+    return layout.is_lake and (rule.compiled.needs_event or any(layout.in_json(name) for name in rule.needs))
+
+
+def _is_routed(rule: EventRule, provider: str) -> bool:
+    return any(name in rule.compiled.necessary for name in ROUTED[provider])
+
+
+def _can_match(rule: EventRule, provider: str, pair: Pair) -> bool:
+    for name, value in zip(ROUTED[provider], pair, strict=True):
+        wanted = rule.compiled.necessary.get(name)
+        if wanted is not None and (value is None or text.fold(value) not in wanted):
+            return False
+    return True
+
+
+def statement(asked: Pass, layout: Layout, where: str) -> str:
+    """SQL with one row an event that a rule of the pass matches.
+
+    `where` says what every event must be. Columns: event_id, event_time, bucket,
+    routed and opened (bits of rules, in the bucket's and in the pass's order), the fact columns, indicator_id,
+    indicator_score, and each needed field under its own name.
+    """
+    service, operation = ROUTED[asked.provider]
+    extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
+    if extracted is not None and asked.open:
+        extracted = f"case when {_may_need_json(asked, layout)} then {extracted} end"
+    if not asked.open:
+        where += f" and {_routed_columns(asked, fields)}"
+    joined = "" if layout.context is None else f" left join ({layout.context}) x using (event_id)"
+    columns = [f"{sql} as {quoted(name)}" for name, sql in fields.items()]
+    columns += [f"{sql} as {quoted('fact:' + name)}" for name, sql in layout.facts(asked.provider).items()]
+    ident, score = layout.indicator()
+    keyword = ", e.event" if any(rule.compiled.needs_event for rule in asked.rules) else ""
+    inner = f"select *{', ' + extracted + ' as extracted' if extracted else ''} from {layout.relation} e where {where}"
+    laid_out = (
+        f"select e.event_id, e.event_time{keyword}, {', '.join(columns)}, {ident} as indicator_id, "
+        f"{score} as indicator_score from ({inner}) e{joined}"
+    )
+    matching = [_case(asked.buckets, _any_of, asked.provider)] if asked.buckets else []
+    matching += [_filled(_any_of(asked.open))] if asked.open else []
+    routed = _case(asked.buckets, _bits, asked.provider) if asked.buckets else "0::ubigint"
+    shown = ", ".join(
+        [
+            *("e.event_id", "e.event_time", "r.bucket"),
+            f"coalesce({routed}, 0::ubigint) as routed",
+            f"{_filled(_bits(asked.open))} as opened",
+            *(quoted("fact:" + name) for name in layout.facts(asked.provider)),
+            *("indicator_id", "indicator_score"),
+            *(quoted(name) for name in asked.needs),
+        ]
+    )
+    return (
+        f"select {shown} from ({laid_out}) e {'left' if asked.open else 'inner'} join {_routes(asked)} r "
+        f"on {_same(quoted(service), 'r.source')} and {_same(quoted(operation), 'r.name')} "
+        f"where {' or '.join(f'({one})' for one in matching)}"
+    )
+
+
+def _same(column: str, other: str) -> str:
+    # a hash join takes equality; nothing there is a pair too
+    return f"coalesce({column}, chr(0)) = coalesce({other}, chr(0))"
+
+
+def _routed_columns(asked: Pass, fields: Mapping[str, str]) -> str:
+    """Events outside every bucket are left unread where the operation is a column."""
+    _, operation = ROUTED[asked.provider]
+    names = sorted({bucket.pair[1] for bucket in asked.buckets if bucket.pair[1] is not None})
+    if any(bucket.pair[1] is None for bucket in asked.buckets) or not names:
+        return "true"
+    plain = fields[operation].removesuffix("::varchar").removeprefix("(").removesuffix(")")
+    return f"{plain} in ({', '.join(map(text.literal, names))})"
+
+
+def _may_need_json(asked: Pass, layout: Layout) -> str:
+    """SQL that says for which events the JSON must be taken apart; over-long ways to say it are not worth it."""
+    claims = []
+    service, operation = ROUTED[asked.provider]
+    names = sorted({bucket.pair[1] for bucket in asked.buckets if bucket.pair[1] is not None})
+    if any(bucket.pair[1] is None for bucket in asked.buckets):
+        return "true"
+    if names:
+        claims.append(f"{_column(layout, operation)} in ({', '.join(map(text.literal, names))})")
+    for rule in asked.open:
+        bounds = [
+            f"lower({_column(layout, name)}) in ({', '.join(map(text.literal, sorted(values)))})"
+            for name, values in sorted(rule.compiled.necessary.items())
+            if not layout.in_json(name) and not layout.is_context(name)
+        ]
+        if not bounds:
+            return "true"
+        claims.append(f"({' and '.join(bounds)})")
+    return " or ".join(claims)
+
+
+def _column(layout: Layout, name: str) -> str:
+    return f"({layout.read([name])[1][name]})"
+
+
+def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule]], str], provider: str) -> str:
+    """CASE over the bucket's number, as a tree; what is said of a bucket's rules knows service and operation."""
+    if len(buckets) <= FLAT_BRANCHES:
+        branches = " ".join(f"when {b.number} then {_constant(said(b.rules), b, provider)}" for b in buckets)
+        return f"case r.bucket {branches} end"
+    middle = len(buckets) // 2
+    left, right = _case(buckets[:middle], said, provider), _case(buckets[middle:], said, provider)
+    return f"case when r.bucket < {buckets[middle].number} then {left} else {right} end"
+
+
+def _constant(sql: str, bucket: Bucket, provider: str) -> str:
+    """The condition with service and operation put in, so that DuckDB folds what is already known of them."""
+    for name, value in zip(ROUTED[provider], bucket.pair, strict=True):
+        known = "null::varchar" if value is None else f"{text.literal(value)}::varchar"
+        sql = sql.replace(placeholder(name), known)
+    return sql
+
+
+def _filled(sql: str) -> str:
+    """The condition over columns."""
+    for names in ROUTED.values():
+        for name in names:
+            sql = sql.replace(placeholder(name), quoted(name))
+    return sql
+
+
+def _any_of(rules: Sequence[EventRule]) -> str:
+    return " or ".join(f"({rule.compiled.predicate})" for rule in rules)
+
+
+def _bits(rules: Sequence[EventRule]) -> str:
+    bits = (
+        f"case when {rule.compiled.predicate} then {1 << place}::ubigint else 0::ubigint end"
+        for place, rule in enumerate(rules)
+    )
+    return f"({' | '.join(bits)})" if rules else "0::ubigint"
+
+
+def _routes(asked: Pass) -> str:
+    """SQL of the relation that leads from service and operation to a bucket."""
+    if not asked.buckets:
+        return "(select null::varchar as source, null::varchar as name, null::integer as bucket where false)"
+    rows = ", ".join(
+        f"({_text_or_null(b.pair[0])}, {_text_or_null(b.pair[1])}, {b.number})" for b in asked.buckets
+    )
+    return f"(select source::varchar as source, name::varchar as name, bucket from (values {rows}) t(source, name, bucket))"
+
+
+def _text_or_null(value: str | None) -> str:
+    return "null" if value is None else text.literal(value)
+
+
+def bits(asked: Pass) -> list[tuple[int | None, int, int]]:
+    """(bucket, or None for rules asked of every event; place of the bit; number of the rule)."""
+    found: list[tuple[int | None, int, int]] = [
+        (bucket.number, place, rule.number) for bucket in asked.buckets for place, rule in enumerate(bucket.rules)
+    ]
+    return found + [(None, place, rule.number) for place, rule in enumerate(asked.open)]
+
+
+def pairs_statement(layout: Layout, provider: str, where: str, limit: int) -> str:
+    """SQL of the distinct services and operations of the events."""
+    service, operation = (_column(layout, name) for name in ROUTED[provider])
+    return f"select distinct {service}, {operation} from {layout.relation} e where {where} limit {limit}"
+
+
+def provider_filter(layout: Layout, provider: str) -> str:
+    """What events of the provider are."""
+    return f"provider = {sql_text(provider)}" if layout.has_provider else "true"

@@ -1,0 +1,148 @@
+"""One scan: a set of rules over audit events, days in, findings out.
+
+Rules are made ready by `firing`, asked by `matching`, findings made by `finding_rows`; where events come from is the
+caller's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
+
+import duckdb
+import pyarrow as pa
+
+from intelsec_assets.detections.findings import FLOOD
+from intelsec_assets.detections.sigma.rules import RuleSet
+from intelsec_assets.detections.sigma.scan.finding_rows import findings
+from intelsec_assets.detections.sigma.scan.firing import DEFAULT_FLOOD, Prepared, RuleFailure, prepare
+from intelsec_assets.detections.sigma.scan.layouts import CONTEXT_FIELDS, Layout
+from intelsec_assets.detections.sigma.scan.matching import HITS, match
+
+Relation = duckdb.DuckDBPyRelation
+
+
+@dataclass(frozen=True)
+class Held:
+    """A rule that matched more than it may on a day: one finding stands for all."""
+
+    rule_id: str
+    title: str
+    day: date
+    matches: int
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What a scan found.
+
+    `findings` has the columns of SIGMA_FINDINGS, in its order. `matches` are events a rule matched, floods included, of
+    the days scanned; rules that matched none are in it with 0. `held` are floods. `failures` could not be used or
+    evaluated, `warnings` ran although something about them is odd.
+    """
+
+    findings: pa.Table
+    matches: Mapping[str, int]
+    held: tuple[Held, ...]
+    failures: tuple[RuleFailure, ...]
+    warnings: tuple[RuleFailure, ...]
+
+
+def scan(
+    con: duckdb.DuckDBPyConnection,
+    rules: RuleSet | Prepared,
+    events: Relation,
+    *,
+    days: Collection[date] | None = None,
+    context: Relation | None = None,
+    flood_limit: int = DEFAULT_FLOOD,
+) -> ScanResult:
+    """Findings of all rules on events of `days` (None: of every day there is).
+
+    `events` has the columns of CLOUD_AUDIT_EVENTS, at least from `lookback` before the first day; the `context.*` columns
+    of AUDIT_CONTEXT may be among them, or in `context`, one row an event, which is joined only where a rule asks for it.
+    With neither, context is unknown. The same events give the same findings in whatever order they come and with
+    whatever other days they are scanned. A rule that cannot be evaluated stops no other.
+    """
+    names = ("sigma_scan_events", "sigma_scan_context")
+    events.create_view(names[0], replace=True)
+    if context is not None:
+        context.create_view(names[1], replace=True)
+    try:
+        layout = Layout(
+            names[0],
+            frozenset(events.columns),
+            is_lake=True,
+            has_provider=True,
+            context=None if context is None else f"select event_id, {_quoted(CONTEXT_FIELDS)} from {names[1]}",
+        )
+        return scan_layout(con, rules, layout, days=days, flood_limit=flood_limit)
+    finally:
+        for name in names:
+            con.execute(f"drop view if exists {name}")
+
+
+def scan_layout(
+    con: duckdb.DuckDBPyConnection,
+    rules: RuleSet | Prepared,
+    layout: Layout,
+    *,
+    days: Collection[date] | None = None,
+    flood_limit: int = DEFAULT_FLOOD,
+) -> ScanResult:
+    """The same over a relation in any layout."""
+    prepared = rules if isinstance(rules, Prepared) else prepare(rules)
+    wanted = None if days is None else sorted(set(days))
+    since = until = None
+    if wanted:
+        since = datetime.combine(wanted[0], time(), UTC) - prepared.lookback
+        until = datetime.combine(wanted[-1] + timedelta(days=1), time(), UTC)
+    elif wanted is not None:
+        since = until = datetime.fromtimestamp(0, UTC)  # no day, no event
+    matches = match(con, prepared, layout, since, until)
+    try:
+        end = _newest(con, layout) if any(True for _ in prepared.correlations) else None
+        found, failures = findings(matches, prepared, wanted, flood_limit=flood_limit, until=end)
+        return ScanResult(
+            found,
+            _counted(con, prepared, wanted),
+            _held(found),
+            (*prepared.failures, *matches.failures, *failures),
+            prepared.warnings,
+        )
+    finally:
+        matches.drop()
+
+
+def touched_days(days: Iterable[date], rules: RuleSet | Prepared) -> list[date]:
+    """Days whose findings may change when events of `days` are added: those, and those whose look-back reaches them."""
+    prepared = rules if isinstance(rules, Prepared) else prepare(rules)
+    reach = ceil(prepared.lookback / timedelta(days=1))
+    return sorted({day + timedelta(days=later) for day in days for later in range(reach + 1)})
+
+
+def _newest(con: duckdb.DuckDBPyConnection, layout: Layout) -> datetime | None:
+    ((newest,),) = con.execute(f"select max(event_time) from {layout.relation}").fetchall()
+    return None if newest is None else newest.astimezone(UTC)
+
+
+def _counted(con: duckdb.DuckDBPyConnection, prepared: Prepared, days: Collection[date] | None) -> Mapping[str, int]:
+    within = "" if days is None else "where (event_time at time zone 'UTC')::date in (select unnest($days::date[]))"
+    rows = con.execute(
+        f"select rule, count(distinct event_id) from {HITS} {within} group by rule",
+        {} if days is None else {"days": list(days)},
+    ).fetchall()
+    counts = dict(rows)
+    return {rule.compiled.rule_id: counts.get(rule.number, 0) for rule in prepared.events}
+
+
+def _held(found: pa.Table) -> tuple[Held, ...]:
+    floods = found.filter(pa.compute.equal(found.column("kind"), FLOOD))
+    columns = (floods.column(name).to_pylist() for name in ("rule_id", "rule_title", "day", "event_count"))
+    return tuple(Held(*row) for row in zip(*columns, strict=True))
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

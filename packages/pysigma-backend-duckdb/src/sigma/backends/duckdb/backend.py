@@ -256,8 +256,11 @@ class DuckDBBackend(Backend):
         value = cond.value
         assert isinstance(value, SigmaTimestampPart)
         instant = self.text(cond.field)
-        offset = f"CASE WHEN regexp_matches({instant}, {text.literal(OFFSET_TEXT)}) THEN {instant} ELSE {instant} || ' +00' END"
-        utc = f"make_timestamp(epoch_us(TRY_CAST({offset} AS TIMESTAMPTZ)))"
+        micros = (
+            f"CASE WHEN regexp_matches({instant}, {text.literal(OFFSET_TEXT)}) "
+            f"THEN epoch_us(TRY_CAST({instant} AS TIMESTAMPTZ)) ELSE epoch_us(TRY_CAST({instant} AS TIMESTAMP)) END"
+        )
+        utc = f"make_timestamp({micros})"
         return f"{_part(value.timestamp_part)}({utc}) = {int(value.number)}"
 
     def convert_condition_field_eq_val_null(

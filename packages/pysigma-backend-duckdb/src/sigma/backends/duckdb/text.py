@@ -21,8 +21,9 @@ Part = str | SpecialChars
 def literal(value: str) -> str:
     """SQL string literal of any text; NUL, which ends a statement, is spelled chr(0)."""
     try:
-        value.encode()
-    except UnicodeEncodeError as error:
+        # YAML reads the escapes of a pair of surrogates as two characters; together they are one
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
         msg = f"{value!r} holds a lone surrogate, which is no text; write the character itself"
         raise SigmaValueError(msg) from error
     parts = ["'" + part.replace("'", "''") + "'" for part in value.split("\0")]

@@ -9,8 +9,12 @@ import typer
 
 from intelsec_assets.commands.rules.backtest import backtest
 from intelsec_assets.commands.rules.compile import compile_rules
+from intelsec_assets.commands.rules.coverage import coverage
+from intelsec_assets.commands.rules.explain import explain
+from intelsec_assets.commands.rules.lint import lint
 from intelsec_assets.commands.rules.proposals import proposals
 from intelsec_assets.commands.rules.quality import quality
+from intelsec_assets.commands.rules.test import rules_test
 
 rules = typer.Typer(
     name="rules",
@@ -19,6 +23,10 @@ rules = typer.Typer(
     help="Sigma rules: lint, test, explain, coverage, compile, package, run, backtest, quality, proposals.",
 )
 for _name, _command in (
+    ("lint", lint),
+    ("test", rules_test),
+    ("explain", explain),
+    ("coverage", coverage),
     ("compile", compile_rules),
     ("backtest", backtest),
     ("quality", quality),

@@ -182,7 +182,7 @@ def correlation_messages(file: RuleFile, document: RuleDocument) -> Iterator[Lin
     if isinstance(condition, SigmaExtendedCorrelationCondition):
         return
     line = located.line(("correlation", "condition"))
-    counted = condition.fieldref if isinstance(condition.fieldref, list) else [condition.fieldref]
+    counted = condition.fieldref if isinstance(condition.fieldref, list) else [condition.fieldref or ""]
     for field in counted:
         if field and field not in aliases:
             yield from field_messages(file, provider, field, line)

@@ -18,7 +18,7 @@ from sigma.backends.duckdb.correlation import CompiledCorrelation
 from sigma.backends.duckdb.ruleset import CompiledRuleset, compile_ruleset
 
 from intelsec_assets.detections.audit import fields, framing
-from intelsec_assets.detections.audit.typed import Delivery, typed
+from intelsec_assets.detections.audit.typed import Delivery, Part, typed
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import POSITIVE, Sample, id_of
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
@@ -102,7 +102,8 @@ def land(
     Events are read as lines of a delivered file. ValueError if one of them would not be accepted in production.
     """
     provider = provider_of(rule.logsource)
-    parts, told = [], {}
+    parts: list[Part] = []
+    told: dict[tuple[str, int], Mapping[str, Any]] = {}
     for number, (events, context) in enumerate(groups):
         lines = "\n".join(json.dumps(event, ensure_ascii=False) for event in events).encode()
         delivery = Delivery("samples", provider, str(number), _LATE)

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from intelsec_assets.detections.quality.rule_quality import RuleQuality
 from intelsec_assets.tables import Table
 
 TODAY = date(2026, 3, 31)
@@ -100,3 +101,34 @@ def disposition(
         "at": datetime(day.year, day.month, day.day, hour, tzinfo=UTC),
         **more,
     }
+
+
+def quality(status: str = "tune", **more: Any) -> RuleQuality:
+    """A judged rule."""
+    return RuleQuality(
+        **{
+            "day": TODAY,
+            "rule_id": "R",
+            "rule_title": "Key made",
+            "mode": "live",
+            "window_days": 30,
+            "findings": 9,
+            "alerts": 9,
+            "true_positives": 0,
+            "benign_true_positives": 0,
+            "false_positives": 9,
+            "n": 9,
+            "fp_rate": 1.0,
+            "fp_low": 0.7,
+            "fp_high": 1.0,
+            "precision_trend": None,
+            "alerts_per_day": 0.3,
+            "noise_budget": 5.0,
+            "is_over_budget": False,
+            "last_finding": None,
+            "is_sole_coverage": False,
+            "status": status,
+            "reason": "because of what was counted",
+            **more,
+        }
+    )

@@ -18,9 +18,8 @@ from intelsec_assets.detections.quality.filter_search import EQUALS, STARTS_WITH
 from intelsec_assets.detections.quality.firings import Fired, Raised
 from intelsec_assets.detections.quality.modes import read_modes
 from intelsec_assets.detections.quality.proposals import Case, Proof, Proposal, proposals
-from intelsec_assets.detections.quality.rule_quality import RuleQuality
 from intelsec_assets.detections.sigma.rules import Rule, load_rules
-from tests.unit.detection_rows import TODAY
+from tests.unit.detection_rows import TODAY, quality
 
 CI, EVE = "arn:aws:iam::1:user/ci", "arn:aws:iam::1:user/eve"
 ID, BASE_ID = "0f6d5f0e-3a9c-4f3e-9a55-0c1f5b3c9d01", "0f6d5f0e-3a9c-4f3e-9a55-0c1f5b3c9d02"
@@ -99,36 +98,6 @@ def case(number: int, verdict: str | None, event: Fields | None = None, **more: 
     return Case(alert, (event,), is_covered=covered)
 
 
-def quality(status: str = "tune", **more: Any) -> RuleQuality:
-    return RuleQuality(
-        **{
-            "day": TODAY,
-            "rule_id": ID,
-            "rule_title": "Key made",
-            "mode": "live",
-            "window_days": 30,
-            "findings": 9,
-            "alerts": 9,
-            "true_positives": 0,
-            "benign_true_positives": 0,
-            "false_positives": 9,
-            "n": 9,
-            "fp_rate": 1.0,
-            "fp_low": 0.7,
-            "fp_high": 1.0,
-            "precision_trend": None,
-            "alerts_per_day": 0.3,
-            "noise_budget": 5.0,
-            "is_over_budget": False,
-            "last_finding": None,
-            "is_sole_coverage": False,
-            "status": status,
-            "reason": "because of what was counted",
-            **more,
-        }
-    )
-
-
 def engine_of(cases: Sequence[Case], samples: Sequence[Fields]) -> Callable[[Any], Proof]:
     """An engine that takes conditions at their word: the real one is asked in test_proposals_engine."""
     present = [
@@ -152,7 +121,7 @@ def engine_of(cases: Sequence[Case], samples: Sequence[Fields]) -> Callable[[Any
 
 
 def proposed(rule: Rule, cases: list[Case], samples: Sequence[Fields] = (call(EVE),), **more: Any) -> list[Proposal]:
-    return proposals(quality(**more), rule, cases, samples, engine_of(cases, samples))
+    return proposals(quality(rule_id=ID, **more), rule, cases, samples, engine_of(cases, samples))
 
 
 def test_three_false_positives_about_one_entity_propose_to_suppress_it_for_a_fortnight(rule: Rule) -> None:

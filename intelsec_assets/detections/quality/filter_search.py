@@ -22,10 +22,11 @@ MOST_SELECTIONS = 5  # more say that the rule is wrong, not its surroundings
 _MOST_ALERTS = 300  # the newest; older ones are proved with the rest, not searched
 _MOST_CANDIDATES = (400, 200, 60)  # conditions tried in conjunctions of one, two, three: some 35,000 each at most
 
-# who called, or from where: a filter that names neither would let anybody through who imitates the rest
+# who called, or from where, the narrowest first: a filter that names neither would let anybody through who imitates the
+# rest
 ANCHORS = (
-    "userIdentity.sessionContext.sessionIssuer.arn",
     "userIdentity.arn",
+    "userIdentity.sessionContext.sessionIssuer.arn",
     "userIdentity.invokedBy",
     "userIdentity.userName",
     "userIdentity.sessionContext.sessionIssuer.userName",

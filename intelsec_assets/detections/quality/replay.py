@@ -16,15 +16,18 @@ from typing import Any
 import duckdb
 import yaml
 
+from intelsec_assets.days import days_between
+from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.quality.applying import filter_document
 from intelsec_assets.detections.quality.backtest import Backtest, compare
 from intelsec_assets.detections.quality.filter_search import Condition, Fields, fields_of
-from intelsec_assets.detections.quality.firings import Fired, Raised, alerts_of
+from intelsec_assets.detections.quality.firings import Fired, Raised, alerts_of, fired
 from intelsec_assets.detections.quality.proposals import Case, Proof, Prove
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.rules_exceptions import RuleException
 from intelsec_assets.detections.sigma.samples import POSITIVE
 from intelsec_assets.detections.sigma.samples_run import run_rule
+from intelsec_assets.detections.sigma.scan.scanning import scan
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
 
 Relation = duckdb.DuckDBPyRelation
@@ -135,5 +138,8 @@ def _events(events: Relation, ids: Iterable[str]) -> Iterable[tuple[str, Fields]
 
 
 def fired_by(con: duckdb.DuckDBPyConnection, rules: RuleSet, rule: Rule, past: Past) -> list[Fired]:
-    """Findings that the rule, as it is in `rules`, makes of the past."""
-    raise NotImplementedError
+    """Findings that the rule, as it is in `rules`, makes of the past. RuleError if it cannot be evaluated."""
+    found = scan(con, rules.only([rule.rule_id]), past.events, days=days_between(past.first, past.last))
+    if found.failures:
+        raise RuleError("\n".join(f"{one.title} ({one.rule_id}): {one.reason}" for one in found.failures))
+    return fired(con.from_arrow(found.findings), rule.rule_id, past.first, past.last)

@@ -1,0 +1,158 @@
+"""`intelsec rules quality|proposals|backtest` over a lake: what they print, write, and leave with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from intelsec_assets import engine
+from intelsec_assets.commands.rules import past as past_module
+from intelsec_assets.commands.rules import rules as app
+from intelsec_assets.detections.sigma.rules import load_rules
+from intelsec_assets.detections.sigma.samples_run import land
+from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERTS, CLOUD_AUDIT_EVENTS, SIGMA_FINDINGS
+from intelsec_assets.resources.lake import Lake
+from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.tables import Table
+from tests.unit.detection_rows import relation
+from tests.unit.quality_past import FIRST, ID, LAST, RULE, key, past_of, repository
+
+VERDICTS = {"deploy": "false_positive", "admin": "true_positive"}
+
+
+def write(lake: Lake, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows as partitions of their days."""
+    for day in sorted({row["day"] for row in rows}):
+        with engine.session(threads=1) as con:
+            of_day = relation(con, table, [row for row in rows if row["day"] == day])
+            lake.write(con, table, table.name, day, of_day, fingerprint="f", inputs={})
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one rule and a lake of a month: a job's key each day, judged false, and an intruder's one."""
+    for name, value in (("HOME", tmp_path / "home"), ("DATA", tmp_path)):
+        monkeypatch.setenv(f"INTELSEC_{name}", str(value))
+    for name, value in (("RULES", "sigma"), ("MODES", "modes.yml")):
+        monkeypatch.setattr(past_module, name, tmp_path / "detections" / value)
+    monkeypatch.setattr(past_module, "REPOSITORY", tmp_path)
+    rules = repository(tmp_path)
+    events = [
+        key(n, "deploy/run" if n != 4 else "admin/eve", at=FIRST + timedelta(days=n), address=f"192.0.2.{n}")
+        for n in range(6)
+    ]
+    lake = Lake(tmp_path / "home" / "lake")
+    with engine.session(threads=1) as con:
+        _, past = past_of(con, rules, events, VERDICTS)
+        land(con, rules.rules[0], [(events, {})])
+        names = ", ".join(f'"{name}"' for name in CLOUD_AUDIT_EVENTS.column_names)
+        found = con.sql(f"select {names} from sample_events")
+        write(lake, CLOUD_AUDIT_EVENTS, [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()])
+    write(lake, SIGMA_FINDINGS, [{**_row(f), "kind": f.kind, "event_ids": list(f.event_ids)} for f in past.stored])
+    write(lake, ALERTS, [{**_row(f), "alert_id": f"A-{f.finding_id}"} for f in past.stored])
+    said = [
+        {
+            "day": a.first_event_time.date(), "seq": n, "alert_id": a.alert_id, "rule_id": ID, "verdict": a.verdict,
+            "reason": a.reason, "actor": "ana", "actor_kind": "human", "at": a.first_event_time,
+        }
+        for n, a in enumerate(past.alerts)
+    ]  # fmt: skip
+    write(lake, ALERT_DISPOSITIONS, said)
+    return tmp_path
+
+
+def _row(finding: Any) -> dict[str, Any]:
+    names = ("finding_id", "rule_id", "day", "mode", "dedup_key", "first_event_time", "last_event_time", "entity")
+    return {name: getattr(finding, name) for name in names}
+
+
+def ask(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+def test_quality_lists_every_rule_with_its_reason_and_leaves_with_one_if_a_rule_is_bad(place: Path) -> None:
+    told = ask("quality")
+
+    assert told.exit_code == 0  # six verdicts are not enough to call a rule bad
+    assert "insufficient data key  [live] 6 alerts, 1.0 a day of 50; 83% false of 6" in told.output
+    (row,) = json.loads(ask("quality", "--json").output)
+    assert (row["name"], row["false_positives"], row["n"], row["status"]) == ("key", 5, 6, "insufficient_data")
+
+
+def test_quality_of_an_earlier_day_knows_nothing_of_later_ones(place: Path) -> None:
+    (row,) = json.loads(ask("quality", "--json", "--day", str(FIRST.date() + timedelta(days=1))).output)
+
+    assert (row["n"], row["alerts"]) == (2, 2)
+
+
+def test_proposals_are_shown_and_nothing_is_written(place: Path) -> None:
+    told = ask("proposals")
+
+    assert told.exit_code == 1
+    assert "suppress key until" in told.output
+    assert "not when  userIdentity.arn is arn:aws:sts::111122223333:assumed-role/deploy/run" in told.output
+    assert not (place / "detections" / "exceptions").exists()
+    (document,) = json.loads(ask("proposals", "--json").output)
+    assert "intelsec:" in document["text"]
+
+
+def test_an_applied_proposal_is_written_noted_and_gone_from_the_list(place: Path) -> None:
+    (document,) = json.loads(ask("proposals", "--json").output)
+
+    done = ask("proposals", "--apply", document["proposal_id"], "--author", "ana")
+
+    assert done.exit_code == 0
+    day = FIRST.date() + timedelta(days=5)
+    (exception,) = load_rules(place / "detections" / "sigma", as_of=day).exceptions
+    assert exception.expires == day + timedelta(days=14)
+    with Workspace.of(past_module.workspace_settings(None)).store() as store:
+        (notice,) = store.notices()
+    assert (notice.kind, notice.subject) == ("rule changed", "key")
+    assert notice.text.startswith(f"ana applied suppress {document['proposal_id']} until")
+    assert ask("proposals").exit_code == 0
+
+
+def test_an_unknown_proposal_is_wrong_use_and_names_those_there_are(place: Path) -> None:
+    told = ask("proposals", "--apply", "nope")
+
+    assert told.exit_code == 2
+    assert not (place / "detections" / "exceptions").exists()
+
+
+def test_backtest_leaves_with_one_if_a_true_positive_would_be_lost(place: Path) -> None:
+    changed = place / "changed.yml"
+    issuer = "userIdentity.sessionContext.sessionIssuer.arn"
+    for role, code in (("deploy", 0), ("admin", 1)):
+        changed.write_text(
+            RULE.replace(
+                "condition: selection",
+                f"other: {{{issuer}|endswith: role/{role}}}\n  condition: selection and not other",
+            )
+        )
+        told = ask("backtest", "key", "--rule-file", str(changed))
+        assert told.exit_code == code, told.output
+        assert ("true positives would have been lost" in told.output) is (role == "admin")
+    document = json.loads(ask("backtest", "key", "--rule-file", str(changed), "--json").output)
+    assert document["findings"] == {"kept": 5, "added": 0, "removed": 1}
+    assert document["alerts"]["true_positive"] == {"kept": 0, "lost": 1}
+
+
+def test_backtest_refuses_a_file_with_another_rule_and_days_without_events(place: Path) -> None:
+    other = place / "other.yml"
+    other.write_text(RULE.replace(ID, "0f6d5f0e-3a9c-4f3e-9a55-0c1f5b3c9d09"))
+
+    assert ask("backtest", "key", "--rule-file", str(other)).exit_code == 2
+    assert ask("backtest", "key", "--from", str(LAST.date()), "--to", str(LAST.date())).exit_code == 1
+    assert ask("backtest", "key", "--from", str(LAST.date()), "--to", str(date(2026, 1, 1))).exit_code == 2
+
+
+def test_an_empty_lake_says_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTELSEC_HOME", str(tmp_path / "home"))
+
+    assert ask("quality").exit_code == 1

@@ -28,8 +28,8 @@ def compile_rules(
     """Compile rules for SIEMs: Splunk, Elasticsearch, OpenSearch, Loki, Sentinel, Athena.
 
     Writes detections/compiled/<target>/<rule>.<extension> with a manifest a target, and docs/siem-coverage.md when all
-    rules are compiled for all targets. Exit code 1 with --check when a file is not what the rules give; 2 for an unknown
-    rule or target, or without the packages of the extra `siem`. Example: intelsec rules compile root-use --to splunk
+    rules are compiled for all targets. Exit code 1 with --check when a file is not what the rules give; 2 for an
+    unknown rule or target, or without the packages of the extra `siem`. Example: intelsec rules compile root-use --to splunk
     """
     from intelsec_assets.detections.sigma.rules import load_any, load_rules
     from intelsec_assets.detections.sigma.siem import compiling, coverage_table, outputs

@@ -23,14 +23,13 @@ targets and their field mappings in `detections/pipelines/`.
 
 - **exact**: the query finds what the rule finds, event for event.
 - **nearest**: it does something otherwise; the codes in the cell say what, and stand in words below. A query that leaves
-  something out finds more than the rule does, never less; windows that do not slide are the exception, they can miss a
-  burst.
+  something out, or looks into a text, finds more than the rule does. What can find less: `window.tumbling`,
+  `group.missing`, `value.case`, `null.negation`, `fieldref.case`, `regex.dialect`.
 - **none**: there is no query; the reason stands under [Why](#why).
 
-What was run: the queries of OpenSearch (Lucene) on a real OpenSearch node over the samples of every rule, those of Athena
-on DuckDB with Athena's functions (`tests/integration/test_siem_opensearch.py`, `tests/unit/test_siem_athena.py`). The
-others are compiled, not run: no Splunk, Elasticsearch, Sentinel or Loki can be started from a package registry under a
-licence that suits this project.
+What was run: the queries of OpenSearch (Lucene) on a real OpenSearch node over the samples of every rule, those of
+Athena on DuckDB with Athena's functions (`tests/integration/test_siem_opensearch.py`, `tests/unit/test_siem_athena.py`).
+The others are compiled, not run: no Splunk, Elasticsearch, Sentinel or Loki can be started here.
 """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigma.backends.splunk.splunk import SplunkBackend
+from sigma.backends.splunk.splunk import SplunkBackend, SplunkDeferredORRegularExpression
 
 from intelsec_assets.detections.sigma.siem.targets import Target
 
@@ -18,6 +18,11 @@ class SplunkQueries(SplunkBackend):
 
     target: Target
     bare: bool
+
+    def convert_rule(self, rule: Any, *args: Any, **kwargs: Any) -> Any:
+        """Numbers of fields start anew: the package keeps them for all its life, also those of rules it refused."""
+        SplunkDeferredORRegularExpression.reset()
+        return super().convert_rule(rule, *args, **kwargs)
 
     def convert_condition_field_eq_val_str_case_sensitive(self, cond: Any, state: Any) -> Any:
         return self.convert_condition_field_eq_val_str(cond, state)

@@ -1,0 +1,180 @@
+"""Where audit logs are delivered: a folder or an S3 prefix, listed and opened the same way.
+
+Which of the listed files are new is decided here from what is known of them; what is in them belongs to `reading`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+from intelsec_assets.detections.audit.telemetry import AuditSource
+from intelsec_assets.detections.errors import EventError
+
+_SPOOLED = 64 * 2**20  # of an S3 object this much is held in memory, the rest in a temporary file
+
+
+class InboxError(EventError):
+    """A place of delivery cannot be reached now; nothing is known of what lies there, so nothing is concluded."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file as a listing shows it. `version` changes whenever its content may have."""
+
+    key: str  # path below the folder or prefix, with forward slashes
+    size: int
+    version: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What a listing holds that was not taken yet, and what was taken in another version; each by key."""
+
+    new: tuple[Listed, ...]
+    changed: tuple[Listed, ...]
+
+    @property
+    def all(self) -> tuple[Listed, ...]:
+        """New and changed files in order of their keys, which is the order they are read in."""
+        return tuple(sorted((*self.new, *self.changed), key=lambda file: file.key))
+
+
+def arrivals(listing: Iterable[Listed], known: Mapping[str, str]) -> Arrivals:
+    """What has arrived; `known` is key -> version of everything taken. Late keys in old folders are arrivals too."""
+    new, changed = [], []
+    for file in listing:
+        before = known.get(file.key)
+        if before is None:
+            new.append(file)
+        elif before != file.version:
+            changed.append(file)
+    return Arrivals(tuple(new), tuple(changed))
+
+
+class Inbox(Protocol):
+    """A place of delivery."""
+
+    def listing(self) -> Iterator[Listed]:
+        """Every file there is. Raises InboxError."""
+        ...
+
+    @contextmanager
+    def opened(self, file: Listed) -> Iterator[BinaryIO]:
+        """A file's bytes as delivered, seekable. Raises InboxError."""
+        ...
+
+
+def inbox(source: AuditSource, data_root: Path | None, *, client: Any = None) -> Inbox:
+    """The place of a source. `client` is a boto3 S3 client; by default one as the environment configures it.
+
+    Raises InboxError where a folder is asked for and there is no data root.
+    """
+    if source.is_s3:
+        return S3Inbox(source.bucket, source.prefix, client)
+    if data_root is None:
+        raise InboxError(f"audit source {source.name}: {source.location} lies below a data root, and none is set")
+    return FolderInbox(data_root / source.location, data_root)
+
+
+class FolderInbox:
+    """All files below a folder. Hidden files are being written, links out of the data root lead where nobody looked."""
+
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
+        """Files below `folder`, which must stay below `root` when links are followed."""
+        self.folder = folder
+        self._root = (root or folder).resolve()
+
+    def listing(self) -> Iterator[Listed]:
+        """Every file, in order of the paths. Raises InboxError."""
+        if not self.folder.is_dir():
+            raise InboxError(f"{self.folder}: no such folder; create it, or correct the location of the audit source")
+        if not self.folder.resolve().is_relative_to(self._root):
+            raise InboxError(f"{self.folder} leads out of {self._root}; audit logs must lie below the data root")
+        try:
+            yield from sorted(self._found(self.folder), key=lambda file: file.key)
+        except OSError as error:
+            raise InboxError(f"{self.folder}: cannot be listed: {error.strerror}") from error
+
+    def _found(self, folder: Path) -> Iterator[Listed]:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._found(path)
+                elif entry.is_file() and path.resolve().is_relative_to(self._root):
+                    state = entry.stat()
+                    modified = datetime.fromtimestamp(state.st_mtime, UTC)
+                    key = path.relative_to(self.folder).as_posix()
+                    yield Listed(key, state.st_size, f"{state.st_mtime_ns}-{state.st_size}", modified)
+
+    @contextmanager
+    def opened(self, file: Listed) -> Iterator[BinaryIO]:
+        """The file. Raises InboxError if it is gone or may not be read."""
+        try:
+            stream = (self.folder / file.key).open("rb")
+        except OSError as error:
+            raise InboxError(f"{self.folder / file.key}: cannot be read: {error.strerror}") from error
+        with stream:
+            yield stream
+
+
+class S3Inbox:
+    """All objects below a prefix. Every listing sees them all: a key that comes late may sort before those taken."""
+
+    def __init__(self, bucket: str, prefix: str, client: Any = None) -> None:
+        """Objects of `bucket` below `prefix`, which is taken for a folder: `logs` does not hold `logs-old/…`."""
+        self.bucket, self.prefix = bucket, prefix.rstrip("/") + "/" if prefix.strip("/") else ""
+        self._client = client
+
+    @property
+    def client(self) -> Any:
+        """The S3 client, made when it is first needed."""
+        if self._client is None:
+            try:
+                import boto3  # type: ignore[import-untyped]
+            except ModuleNotFoundError:
+                raise InboxError("audit logs in S3 need boto3; install it: pip install 'intelsec[s3]'") from None
+            self._client = boto3.client("s3")
+        return self._client
+
+    def listing(self) -> Iterator[Listed]:
+        """Every object, page by page. Raises InboxError."""
+        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+        client = self.client
+        try:
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
+                for found in page.get("Contents", ()):
+                    if found["Key"].endswith("/"):  # what consoles make to show an empty folder
+                        continue
+                    key = found["Key"].removeprefix(self.prefix)
+                    tag = found["ETag"].strip('"')
+                    yield Listed(key, found["Size"], f"{tag}-{found['Size']}", found["LastModified"].astimezone(UTC))
+        except (BotoCoreError, ClientError) as error:
+            raise InboxError(f"s3://{self.bucket}/{self.prefix}: cannot be listed: {error}") from error
+
+    @contextmanager
+    def opened(self, file: Listed) -> Iterator[BinaryIO]:
+        """The object, fetched whole first: a connection that breaks off must not look like a file that does."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from urllib3.exceptions import HTTPError
+
+        with tempfile.SpooledTemporaryFile(_SPOOLED) as spooled:
+            try:
+                body = self.client.get_object(Bucket=self.bucket, Key=self.prefix + file.key)["Body"]
+                for piece in body.iter_chunks(2**20):
+                    spooled.write(piece)
+            except (BotoCoreError, ClientError, HTTPError, OSError) as error:
+                raise InboxError(f"s3://{self.bucket}/{self.prefix}{file.key}: cannot be fetched: {error}") from error
+            spooled.seek(0)
+            yield cast(BinaryIO, spooled)  # it reads and seeks as a file does

@@ -1,0 +1,167 @@
+"""Landed audit events: Parquet parts by the day of the events, named by their content, and what was rejected.
+
+Taking files into it is `taking`, the tables of a day are made of it in `days`. Nothing here is ever changed: a part is
+written whole or not at all, and the same rows have the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from intelsec_assets.days import parse_day
+from intelsec_assets.detections.audit.register import Register
+from intelsec_assets.detections.audit.typed import RAW_CHARACTERS, OddRecord
+from intelsec_assets.detections.errors import EventError
+
+ABANDONED_SECONDS = 24 * 3600  # no write takes a day
+ROW_GROUP = 20_000  # rows that a reader must hold: an event has 1.3 kB, some have a hundred
+
+# few of its values repeat, and statistics of whole events help nobody
+_PLAIN = ("event", "event_id", "user_agent")
+REJECTED_SCHEMA = pa.schema(
+    [
+        ("day", pa.date32()),
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("record", pa.int64()),
+        ("file_sha256", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("raw", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What has landed for a day; `version` changes when a part is added, and only then."""
+
+    day: date
+    parts: tuple[Path, ...]
+    version: str
+
+
+class Landing:
+    """A folder `events/<day>/<content>.parquet`, the same for `rejected/`, and the register beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        """The landing in `folder`, made when something first lands."""
+        self.folder = folder
+        self.register = Register(folder / "register.sqlite")
+
+    def land(self, rows: pa.Table) -> None:
+        """Write events, a part a day. Raises EventError if that cannot be done; what landed before is untouched."""
+        days = rows.column("day")
+        found = sorted(pc.unique(days).to_pylist())
+        for day in found:
+            self._write("events", day, rows if len(found) == 1 else rows.filter(pc.equal(days, day)))
+
+    def reject(self, odd: list[OddRecord]) -> None:
+        """Write what could not be used, by the day of its delivery. Raises EventError."""
+        by_day: dict[date, list[dict[str, object]]] = {}
+        for one in odd:
+            day = one.delivery.delivered.date()
+            row = {
+                "day": day,
+                "source": one.delivery.source,
+                "file": one.delivery.file,
+                "record": one.odd.record,
+                "file_sha256": one.delivery.sha256,
+                "reason": one.odd.reason,
+                "detail": one.odd.detail,
+                "raw": None if one.odd.raw is None else one.odd.raw[:RAW_CHARACTERS].replace("\0", "�"),
+            }
+            by_day.setdefault(day, []).append(row)
+        for day, rows in sorted(by_day.items()):
+            self._write("rejected", day, pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA))
+
+    def landed(self, day: date) -> Landed:
+        """Parts of a day's events."""
+        return self._landed("events", day)
+
+    def rejected(self, day: date) -> Landed:
+        """Parts of what was rejected of a day's deliveries."""
+        return self._landed("rejected", day)
+
+    def versions(self) -> dict[date, str]:
+        """Version of every day that has events or rejected records: what a sensor compares with what was built."""
+        events = {day: self._landed("events", day).version for day in self._days("events")}
+        rejected = {day: self._landed("rejected", day).version for day in self._days("rejected")}
+        days = sorted(events.keys() | rejected.keys())
+        return {day: _digest([events.get(day, ""), rejected.get(day, "")]) for day in days}
+
+    def days_landed_since(self, seen: dict[date, str]) -> list[date]:
+        """Days whose version is another than in `seen`, in order: those that something landed for, however late."""
+        return [day for day, version in self.versions().items() if seen.get(day) != version]
+
+    def _days(self, kind: str) -> list[date]:
+        folder = self.folder / kind
+        return sorted(parse_day(path.name) for path in folder.iterdir()) if folder.is_dir() else []
+
+    def _landed(self, kind: str, day: date) -> Landed:
+        parts = tuple(sorted((self.folder / kind / str(day)).glob("*.parquet")))
+        return Landed(day, parts, _digest([part.stem for part in parts]))
+
+    def _write(self, kind: str, day: date, rows: pa.Table) -> None:
+        folder = self.folder / kind / str(day)
+        temporary = folder / f".{uuid.uuid4().hex}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            dictionary = [name for name in rows.schema.names if name not in _PLAIN]
+            pq.write_table(
+                rows,
+                temporary,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=dictionary,
+                row_group_size=ROW_GROUP,
+                write_statistics=["event_time"] if kind == "events" else False,
+            )
+            with temporary.open("rb") as stream:
+                name = hashlib.file_digest(stream, "sha256").hexdigest()
+                os.fsync(stream.fileno())
+            temporary.replace(folder / f"{name}.parquet")
+            _sync_folder(folder)
+        except OSError as error:
+            raise EventError(
+                f"{folder}: audit events cannot be written: {error.strerror}; what landed before is untouched"
+            ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A name is on disk when its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writes left behind; a write of today may still be at work."""
+    found = list(folder.glob(".*.tmp"))
+    if not found:
+        return
+    newest = max(path.stat().st_mtime for path in found)
+    for path in found:
+        with suppress(FileNotFoundError):
+            if newest - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()

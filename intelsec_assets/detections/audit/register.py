@@ -1,0 +1,128 @@
+"""The register of files that were taken: which version of each, what came of it. One SQLite file beside the landing.
+
+A file is noted only after its events have landed; one that landed and was not noted is taken again, which changes
+nothing, because of an event delivered twice the first delivery counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from intelsec_assets.days import parse_day
+from intelsec_assets.detections.errors import EventError
+from intelsec_assets.engine import read_sql
+
+_COLUMNS = "source, key, version, size, sha256, status, reason, detail, events, rejected, days, delivered, taken_at"
+_PATIENCE = 60  # seconds to wait for another process that writes
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A file that was taken, in one version."""
+
+    source: str
+    key: str
+    version: str
+    size: int  # bytes as delivered
+    sha256: str
+    status: str  # ok | digest | unreadable
+    reason: str | None
+    detail: str
+    events: int
+    rejected: int
+    days: tuple[tuple[date, int], ...]  # events a day
+    delivered: datetime
+    taken_at: datetime
+
+
+class Register:
+    """What has been taken, for several processes at once."""
+
+    def __init__(self, path: Path) -> None:
+        """The register in the file `path`, made when something is first noted."""
+        self.path = path
+
+    def known(self, source: str) -> dict[str, str]:
+        """Key -> version of everything that was taken of a source."""
+        rows = self._rows("select key, version from files where source = ?", (source,))
+        return {str(key): str(version) for key, version in rows}
+
+    def contents(self, source: str) -> dict[str, str]:
+        """Key -> sha256 of everything that was taken of a source."""
+        rows = self._rows("select key, sha256 from files where source = ?", (source,))
+        return {str(key): str(sha256) for key, sha256 in rows}
+
+    def files(self, source: str | None = None) -> list[Taken]:
+        """Everything that was taken, by source and key."""
+        where = "" if source is None else " where source = ?"
+        rows = self._rows(
+            f"select {_COLUMNS} from files{where} order by source, key",  # noqa: S608 - names of our own
+            () if source is None else (source,),
+        )
+        return [_taken(row) for row in rows]
+
+    def note(self, files: Iterable[Taken]) -> None:
+        """Note files as taken, all or none; a newer version of a file takes the place of the older."""
+        marks = ", ".join("?" * (_COLUMNS.count(",") + 1))
+        with self._writing() as con:
+            con.executemany(
+                f"insert or replace into files ({_COLUMNS}) values ({marks})",  # noqa: S608 - names of our own
+                [_row(file) for file in files],
+            )
+
+    def _rows(self, query: str, parameters: tuple[str, ...]) -> Iterator[tuple[object, ...]]:
+        if not self.path.exists():
+            return iter(())
+        try:
+            with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=_PATIENCE)) as con:
+                return iter(con.execute(query, parameters).fetchall())
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # another process is just making it
+                return iter(())
+            raise EventError(f"{self.path}: the register of audit logs cannot be read: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as con:
+                con.execute("pragma journal_mode = wal")
+                con.execute("pragma synchronous = full")  # noted means on disk
+                with con:
+                    con.execute("begin immediate")
+                    con.execute(read_sql("intelsec_assets.detections.audit", "register"))
+                    yield con
+        except (sqlite3.OperationalError, OSError) as error:
+            raise EventError(f"{self.path}: the register of audit logs cannot be written: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.path, error) from error
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> EventError:
+    return EventError(
+        f"{path}: the register of audit logs is damaged: {error}. Delete it: all files are taken again, and events "
+        "that have landed already are not counted twice"
+    )
+
+
+def _row(file: Taken) -> tuple[object, ...]:
+    days = json.dumps({str(day): count for day, count in file.days})
+    return (
+        *(file.source, file.key, file.version, file.size, file.sha256, file.status, file.reason, file.detail),
+        *(file.events, file.rejected, days, file.delivered.isoformat(), file.taken_at.isoformat()),
+    )
+
+
+def _taken(row: tuple[object, ...]) -> Taken:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    days = tuple((parse_day(day), int(count)) for day, count in sorted(json.loads(str(values.pop("days"))).items()))
+    instants = {name: datetime.fromisoformat(str(values.pop(name))) for name in ("delivered", "taken_at")}
+    return Taken(days=days, **instants, **values)  # type: ignore[arg-type]  # the columns are those of the class

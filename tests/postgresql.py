@@ -62,15 +62,15 @@ class Server:
 
 
 @contextmanager
-def running(programs: Path) -> Iterator[Server]:
-    """A server that lives as long as the block, and never longer than this process."""
+def running(programs: Path, *, durable: bool = False) -> Iterator[Server]:
+    """A server that lives as long as the block, and never longer than this process; durable = it waits for the disk."""
     account = _account()
     folder = Path(tempfile.mkdtemp(prefix="intelsec-postgresql-"))
     try:
         if account:
             shutil.chown(folder, account)
         password = _make_cluster(programs, folder, account)
-        server = _start(programs, folder, account, password)
+        server = _start(programs, folder, account, password, durable=durable)
         try:
             yield server
         finally:
@@ -112,7 +112,7 @@ def _make_cluster(programs: Path, folder: Path, account: str | None) -> str:
     return password
 
 
-def _start(programs: Path, folder: Path, account: str | None, password: str) -> Server:
+def _start(programs: Path, folder: Path, account: str | None, password: str, *, durable: bool) -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -120,7 +120,8 @@ def _start(programs: Path, folder: Path, account: str | None, password: str) -> 
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": folder,
-        "fsync": "off",  # the machine does not crash in a test; the server may be killed and stays whole
+        # the machine does not crash in a test; the server may be killed and stays whole
+        "fsync": "on" if durable else "off",
         "max_connections": 50,
         "shared_buffers": "32MB",
     }

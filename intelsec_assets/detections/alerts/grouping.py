@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from intelsec_assets.detections.alerts.records import Alert, GroupSpan, key_hash
+from intelsec_assets.detections.alerts.records import GroupSpan, key_hash
 
 NEAR = timedelta(hours=4)  # half a shift: what one person does within it is looked into by one analyst
 
@@ -29,17 +29,18 @@ class Groups:
             self._by_entity.setdefault(span.entity_key, []).append(span)
         self.renamed: dict[str, str] = {}
 
-    def place(self, alert: Alert) -> str | None:
-        """Group of an alert that is new or covers more time than before; None if it is about nobody."""
-        if alert.entity_key is None:
+    def place(self, entity: str | None, begins: datetime, ends: datetime, name: str) -> str | None:
+        """Group of an alert that is new or covers more time than before; None if it is about nobody.
+
+        `name` is the group it is in, or else what a new group would be called.
+        """
+        if entity is None:
             return None
-        spans = self._by_entity.setdefault(alert.entity_key, [])
-        touching = [
-            span
-            for span in spans
-            if span.group_id == alert.group_id or is_near(span.begins, span.ends, alert.joined_from, alert.joined_to)
-        ]
-        own = GroupSpan(alert.group_id or alert.alert_id, alert.entity_key, alert.joined_from, alert.joined_to)
+        spans = self._by_entity.setdefault(entity, [])
+        if len(spans) == 1 and spans[0].group_id == name and spans[0].begins <= begins and ends <= spans[0].ends:
+            return name
+        touching = [span for span in spans if span.group_id == name or is_near(span.begins, span.ends, begins, ends)]
+        own = GroupSpan(name, entity, begins, ends)
         # of groups that become one the earliest keeps its name
         first = min(touching, key=lambda span: (span.begins, span.group_id), default=own)
         joined = replace(
@@ -50,7 +51,7 @@ class Groups:
         for span in touching:
             if span.group_id != first.group_id:
                 self._rename(span.group_id, first.group_id)
-        self._by_entity[alert.entity_key] = [span for span in spans if span not in touching] + [joined]
+        self._by_entity[entity] = [span for span in spans if span not in touching] + [joined]
         return first.group_id
 
     def named(self, group_id: str | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from intelsec_assets.detections.alerts import joining, lifecycle
 from intelsec_assets.detections.alerts.asset_policy import AssetPolicy
-from intelsec_assets.detections.alerts.grouping import Groups
+from intelsec_assets.detections.alerts.grouping import Groups, entity_key
 from intelsec_assets.detections.alerts.records import (
     AUTOMATION,
     CLOSED,
@@ -27,6 +27,7 @@ from intelsec_assets.detections.alerts.records import (
     AlertEvent,
     Intake,
     TakenFinding,
+    alert_id_of,
     key_hash,
     rule_key,
 )
@@ -166,8 +167,7 @@ class _Planner:
         changed = self._plan.alerts
         self._plan.renamed_groups = dict(self._groups.renamed)
         for alert_id in changed:
-            now = self._alerts[alert_id]
-            changed[alert_id] = replace(now, group_id=self._groups.named(now.group_id))
+            changed[alert_id] = _in_group(self._alerts[alert_id], self._groups.named(self._alerts[alert_id].group_id))
         said: dict[str, Any] = {name: tuple(values) for name, values in self._said.items()}
         said["held"] = tuple(dict.fromkeys(said["held"]))
         self._plan.intake = Intake(**said, changed=tuple(changed))
@@ -201,13 +201,17 @@ class _Planner:
     def _raise(self, finding: Finding, key: str) -> None:
         at = self._raised_at(finding)
         is_budget = key != intake_key(finding)
-        alert = joining.new_alert(finding, key, severity(finding, self._policy.worth(finding)), at)
+        group = None
+        if not is_budget:
+            who = entity_key(finding.mode, finding.entity)
+            name = alert_id_of(finding.finding_id)
+            group = self._groups.place(who, finding.first_event_time, finding.last_event_time, name)
+        alert = joining.new_alert(finding, key, severity(finding, self._policy.worth(finding)), at, group)
         if is_budget:
             alert = joining.as_budget_alert(alert, key, finding)
         else:
             counted = (alert.rule_key, alert.day)
             self._counts[counted] = self._counts.get(counted, 0) + (finding.kind != FLOOD)
-        alert = replace(alert, group_id=self._groups.place(alert))
         self._by_key.setdefault(key, []).append(alert.alert_id)
         self._keep(alert)
         self._plan.new.add(alert.alert_id)
@@ -220,7 +224,7 @@ class _Planner:
 
     def _join(self, finding: Finding, alert: Alert) -> None:
         joined = joining.joined(alert, finding, severity(finding, self._policy.worth(finding)))
-        self._keep(replace(joined, group_id=self._groups.place(joined)))
+        self._keep(self._grouped(joined))
         outcome = OVER_BUDGET if alert.kind == OVER_BUDGET else MERGED
         self._count(alert.alert_id, finding, outcome)
         self._said[outcome].append(finding.finding_id)
@@ -235,7 +239,7 @@ class _Planner:
     def _fold(self, part: Alert, into_id: str, finding: Finding) -> None:
         """A late finding lies between two alerts: they were one all along."""
         whole = joining.absorbed(self._alerts[into_id], part)
-        self._keep(replace(whole, group_id=self._groups.place(whole)))
+        self._keep(self._grouped(whole))
         at = max(part.created_at, self._raised_at(finding))
         note = f"part of {into_id}: finding {finding.finding_id} between the two arrived late"
         for event in lifecycle.steps(part, CLOSED, actor_kind=AUTOMATION, has_verdict=True):
@@ -255,6 +259,11 @@ class _Planner:
             part = lifecycle.after(part, made)
         self._keep(part)
         self._said["folded"].append(part.alert_id)
+
+    def _grouped(self, alert: Alert) -> Alert:
+        """The alert, which may cover more time than before, in the group that it belongs to now."""
+        group = alert.group_id or alert.alert_id
+        return _in_group(alert, self._groups.place(alert.entity_key, alert.joined_from, alert.joined_to, group))
 
     def _keep(self, alert: Alert) -> None:
         self._alerts[alert.alert_id] = alert
@@ -278,6 +287,10 @@ class _Planner:
                 self._raised_at(finding),
             )
         )
+
+
+def _in_group(alert: Alert, group_id: str | None) -> Alert:
+    return alert if alert.group_id == group_id else replace(alert, group_id=group_id)
 
 
 def reach(findings: Iterable[Finding]) -> tuple[datetime, datetime]:

@@ -68,7 +68,7 @@ def touches(alert: Alert, finding: Finding) -> bool:
     return gap <= timedelta(seconds=finding.suppression_seconds)
 
 
-def new_alert(finding: Finding, key: str, urgency: Severity, at: datetime) -> Alert:
+def new_alert(finding: Finding, key: str, urgency: Severity, at: datetime, group_id: str | None = None) -> Alert:
     """The alert that a finding raises."""
     return Alert(
         alert_id=alert_id_of(finding.finding_id),
@@ -97,7 +97,7 @@ def new_alert(finding: Finding, key: str, urgency: Severity, at: datetime) -> Al
         group=finding.group,
         entity=finding.entity,
         entity_key=entity_key(finding.mode, finding.entity),
-        group_id=None,
+        group_id=group_id,
         account=finding.account,
         region=finding.region,
         source_address=finding.source_address,
@@ -128,6 +128,7 @@ def as_budget_alert(alert: Alert, key: str, finding: Finding) -> Alert:
         dedup_key=f"over budget {alert.day}",
         entity=None,
         entity_key=None,
+        group_id=None,
         severity_reason=reason,
         raised=replace(alert.raised, severity_reason=reason),
     )
@@ -137,16 +138,21 @@ def joined(alert: Alert, finding: Finding, urgency: Severity) -> Alert:
     """An open alert with one more finding: as severe and as certain as the most severe and most certain of them."""
     scores = [score for score in (alert.indicator_score, finding.indicator_score) if score is not None]
     fresh = set(finding.indicator_ids) - set(alert.indicator_ids)
-    more = replace(
-        suppressed(alert, finding),
-        suppressed=alert.suppressed,
+    is_severer = urgency.rank > alert.severity_rank
+    return replace(
+        alert,
+        findings=alert.findings + 1,
+        events=alert.events + finding.event_count,
+        seen_last=max(alert.seen_last, finding.last_event_time),
+        severity=urgency.level if is_severer else alert.severity,
+        severity_rank=max(urgency.rank, alert.severity_rank),
+        severity_reason=urgency.reason if is_severer else alert.severity_reason,
         joined_from=min(alert.joined_from, finding.first_event_time),
         joined_to=max(alert.joined_to, finding.last_event_time),
         certainty=CERTAIN if finding.certainty == CERTAIN else alert.certainty,
         indicator_ids=tuple(sorted({*alert.indicator_ids, *fresh})) if fresh else alert.indicator_ids,
         indicator_score=max(scores, default=None),
     )
-    return _at_least(more, urgency.level, urgency.rank, urgency.reason)
 
 
 def suppressed(alert: Alert, finding: Finding) -> Alert:
@@ -166,8 +172,12 @@ def suppressed(alert: Alert, finding: Finding) -> Alert:
 def absorbed(whole: Alert, part: Alert) -> Alert:
     """An alert with everything that another one holds."""
     scores = [score for score in (whole.indicator_score, part.indicator_score) if score is not None]
-    more = replace(
+    is_severer = part.severity_rank > whole.severity_rank
+    return replace(
         whole,
+        severity=part.severity if is_severer else whole.severity,
+        severity_rank=max(part.severity_rank, whole.severity_rank),
+        severity_reason=part.severity_reason if is_severer else whole.severity_reason,
         findings=whole.findings + part.findings,
         suppressed=whole.suppressed + part.suppressed,
         events=whole.events + part.events,
@@ -178,13 +188,6 @@ def absorbed(whole: Alert, part: Alert) -> Alert:
         indicator_ids=tuple(sorted({*whole.indicator_ids, *part.indicator_ids})),
         indicator_score=max(scores, default=None),
     )
-    return _at_least(more, part.severity, part.severity_rank, part.severity_reason)
-
-
-def _at_least(alert: Alert, level: str, rank: int, reason: str) -> Alert:
-    if rank <= alert.severity_rank:
-        return alert
-    return replace(alert, severity=level, severity_rank=rank, severity_reason=reason)
 
 
 def day_of(at: datetime) -> date:

@@ -43,7 +43,7 @@ def alert_id_of(raised_by: str) -> str:
 
 def key_hash(*parts: str) -> str:
     """A key of fixed length over texts of any length: what an index can hold."""
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,9 @@ class AlertService:
             ),
         )
         planned = intake.plan(findings, known, self._policy, raised)
-        store.write(list(planned.alerts.values()), planned.events, planned.taken, planned.renamed_groups)
+        new = [alert for name, alert in planned.alerts.items() if name in planned.new]
+        changed = [alert for name, alert in planned.alerts.items() if name not in planned.new]
+        store.write(new, changed, planned.events, planned.taken, planned.renamed_groups)
         return planned.intake
 
     # what is asked of an alert. Each takes `at`, for what happened elsewhere or before, and `request`, an idempotency

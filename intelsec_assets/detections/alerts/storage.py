@@ -39,12 +39,13 @@ class IntakeTransaction(Protocol):
 
     def write(
         self,
-        alerts: Collection[Alert],
+        new: Sequence[Alert],
+        changed: Sequence[Alert],
         events: Sequence[AlertEvent],
         taken: Sequence[TakenFinding],
         renamed_groups: Mapping[str, str],
     ) -> None:
-        """Write whole alerts, add events and findings, and rename groups."""
+        """Add alerts, events and findings, write changed alerts whole, and rename groups."""
 
 
 class ChangeTransaction(Protocol):

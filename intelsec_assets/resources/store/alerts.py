@@ -27,7 +27,7 @@ from intelsec_assets.detections.alerts.records import (
 )
 from intelsec_assets.detections.findings import CERTAIN, FLOOD, LIVE
 from intelsec_assets.resources.store import schema
-from intelsec_assets.resources.store.database import Database, upsert
+from intelsec_assets.resources.store.database import Database, append, upsert
 from intelsec_assets.resources.store.locks import one_at_a_time
 
 _VALUES_A_STATEMENT = 500  # below the least limit of parameters a statement may have
@@ -199,21 +199,21 @@ class _IntakeTransaction:
 
     def write(
         self,
-        alerts: Collection[Alert],
+        new: Sequence[Alert],
+        changed: Sequence[Alert],
         events: Sequence[AlertEvent],
         taken: Sequence[TakenFinding],
         renamed_groups: Mapping[str, str],
     ) -> None:
-        """Write whole alerts, add events and findings, and rename groups."""
-        for old, new in renamed_groups.items():
-            self._con.execute(sa.update(_alerts).where(_alerts.c.group_id == old).values(group_id=new))
-        if alerts:
-            upsert(self._con, _alerts, [_alert_row(alert) for alert in alerts])
-        if events:
-            self._con.execute(sa.insert(_events), [_event_row(event) for event in events])
-        if taken:
-            # not replaced: a finding that two intakes took at once must be an error, never a silent move
-            self._con.execute(sa.insert(_findings), [_plain_row(one, TakenFinding.__slots__) for one in taken])
+        """Add alerts, events and findings, write changed alerts whole, and rename groups."""
+        for before, now in renamed_groups.items():
+            self._con.execute(sa.update(_alerts).where(_alerts.c.group_id == before).values(group_id=now))
+        append(self._con, _alerts, [_alert_row(alert) for alert in new])
+        if changed:
+            upsert(self._con, _alerts, [_alert_row(alert) for alert in changed])
+        append(self._con, _events, [_event_row(event) for event in events])
+        # not replaced: a finding that two intakes took at once must be an error, never a silent move
+        append(self._con, _findings, [_plain_row(one, TakenFinding.__slots__) for one in taken])
 
 
 class _ChangeTransaction:

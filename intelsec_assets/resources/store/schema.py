@@ -245,11 +245,15 @@ alerts = sa.Table(
     ),
     *(sa.Column(name, Instant) for name in ("verdict_at", "acknowledged_at", "triaged_at", "closed_at")),
     sa.Index(f"{PREFIX}alerts_by_key", "intake_key", "joined_to"),
-    sa.Index(f"{PREFIX}alerts_by_rule", "rule_key", "day"),
     sa.Index(f"{PREFIX}alerts_by_entity", "entity_key", "joined_to"),
-    sa.Index(f"{PREFIX}alerts_by_day", "day"),
+    sa.Index(f"{PREFIX}alerts_by_day", "day", "rule_key"),
     sa.Index(f"{PREFIX}alerts_by_group", "group_id"),
-    sa.Index(f"{PREFIX}alerts_by_duplicate", "duplicate_of"),
+    sa.Index(
+        f"{PREFIX}alerts_by_duplicate",
+        "duplicate_of",
+        sqlite_where=sa.column("duplicate_of").is_not(None),
+        postgresql_where=sa.column("duplicate_of").is_not(None),
+    ),
     sa.Index(f"{PREFIX}alerts_by_urgency", "state", "mode", "severity_rank", "waiting_since"),
 )
 

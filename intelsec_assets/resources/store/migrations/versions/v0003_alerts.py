@@ -53,14 +53,16 @@ def _alerts() -> None:
     )
     for name, columns in (
         ("key", ["intake_key", "joined_to"]),
-        ("rule", ["rule_key", "day"]),
         ("entity", ["entity_key", "joined_to"]),
-        ("day", ["day"]),
+        ("day", ["day", "rule_key"]),
         ("group", ["group_id"]),
-        ("duplicate", ["duplicate_of"]),
         ("urgency", ["state", "mode", "severity_rank", "waiting_since"]),
     ):
         op.create_index(f"intelsec_alerts_by_{name}", "intelsec_alerts", columns)
+    some = sa.text("duplicate_of is not null")  # few alerts are
+    op.create_index(
+        "intelsec_alerts_by_duplicate", "intelsec_alerts", ["duplicate_of"], sqlite_where=some, postgresql_where=some
+    )
 
 
 def _events() -> None:

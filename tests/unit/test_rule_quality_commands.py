@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -34,20 +35,16 @@ def write(lake: Lake, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
             lake.write(con, table, table.name, day, of_day, fingerprint="f", inputs={})
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with one rule and a lake of a month: a job's key each day, judged false, and an intruder's one."""
-    for name, value in (("HOME", tmp_path / "home"), ("DATA", tmp_path)):
-        monkeypatch.setenv(f"INTELSEC_{name}", str(value))
-    for name, value in (("RULES", "sigma"), ("MODES", "modes.yml")):
-        monkeypatch.setattr(past_module, name, tmp_path / "detections" / value)
-    monkeypatch.setattr(past_module, "REPOSITORY", tmp_path)
-    rules = repository(tmp_path)
+    root = tmp_path_factory.mktemp("built")
+    rules = repository(root)
     events = [
         key(n, "deploy/run" if n != 4 else "admin/eve", at=FIRST + timedelta(days=n), address=f"192.0.2.{n}")
         for n in range(6)
     ]
-    lake = Lake(tmp_path / "home" / "lake")
+    lake = Lake(root / "home" / "lake")
     with engine.session(threads=1) as con:
         _, past = past_of(con, rules, events, VERDICTS)
         land(con, rules.rules[0], [(events, {})])
@@ -64,7 +61,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for n, a in enumerate(past.alerts)
     ]  # fmt: skip
     write(lake, ALERT_DISPOSITIONS, said)
-    return tmp_path
+    return root
+
+
+@pytest.fixture
+def place(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, as the place that the commands speak about."""
+    root = tmp_path / "place"
+    shutil.copytree(built, root)
+    for name, value in (("HOME", root / "home"), ("DATA", root)):
+        monkeypatch.setenv(f"INTELSEC_{name}", str(value))
+    for name, value in (("RULES", "sigma"), ("MODES", "modes.yml")):
+        monkeypatch.setattr(past_module, name, root / "detections" / value)
+    monkeypatch.setattr(past_module, "REPOSITORY", root)
+    return root
 
 
 def _row(finding: Any) -> dict[str, Any]:

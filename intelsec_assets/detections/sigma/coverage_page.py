@@ -13,8 +13,9 @@ from intelsec_assets.detections.sigma.rules import Rule
 _HEAD = """# What the rules cover
 
 Written by `docs/write_rule_coverage.py` from the rules in `detections/sigma/` and the tables of MITRE ATT&CK
-{version} in `detections/attack/`; change it there. `intelsec rules coverage` prints the same. Coverage says what rules are meant to
-see; that they do is shown by their samples (`intelsec rules test`), how well by `intelsec rules quality`."""
+{version} in `detections/attack/`; change it there. `intelsec rules coverage` prints the same. Coverage says what
+rules are meant to see; that they do is shown by their samples (`intelsec rules test`), how well by
+`intelsec rules quality`."""
 
 
 def page(coverage: Coverage) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 from sigma.backends.duckdb import DuckDBBackend
+from sigma.backends.duckdb.correlation import compile_correlation
 from sigma.correlations import SigmaCorrelationRule
 from sigma.rule import SigmaRule
 
@@ -21,7 +22,7 @@ from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.explain_words import ALL, ANY, NOT, Node, condition_trees, correlation_words
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import SampleProblem, id_of, read_sample
-from intelsec_assets.detections.sigma.samples_run import compile_rules, fired_samples, land
+from intelsec_assets.detections.sigma.samples_run import fired_samples, land
 
 MOST_EVENTS = 1_000  # of a file; more is a scan, and `rules run` is the command for it
 MAX_BYTES = 20_000_000
@@ -84,8 +85,7 @@ def explain(rules: RuleSet, name: str) -> Explanation:
         if isinstance(one, SigmaRule)
     )
     heads = [one for one in collection.rules if isinstance(one, SigmaCorrelationRule) and str(one.id) == rule.rule_id]
-    compiled = compile_rules(rules.only([name]))
-    sql = compiled.correlations[-1].sql("matches") if heads else parts[0].sql
+    sql = compile_correlation(heads[0]).sql("matches") if heads else parts[0].sql
     return Explanation(rule, parts, correlation_words(heads[0]) if heads else None, sql)
 
 
@@ -102,7 +102,7 @@ def judge(
         land(con, rule, [(events, context)])
     except ValueError as error:
         raise RuleError(str(error)) from error
-    fired, _ = fired_samples(con, compile_rules(rules.only([rule.rule_id])), rule.rule_id)
+    fired = fired_samples(con, rules.only([rule.rule_id]), rule.rule_id)
     found: list[EventVerdict] = []
     for part in explanation.parts:
         nodes = [(depth, node) for condition in part.conditions for depth, node in condition.flat()]

@@ -29,6 +29,7 @@ MAX_BYTES = 256_000  # the largest of SigmaHQ's 3,777 rules has 20 kB
 MAX_DOCUMENTS = 50
 MAX_SELECTIONS = 500  # values of a rule's selections are bounded by the YAML reader
 META = "intelsec"
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, order=True)
@@ -157,7 +158,11 @@ def read_documents(result: RuleFile) -> None:
         result.problem(1, f"holds {len(located)} documents; at most {MAX_DOCUMENTS} are read")
         return
     # the second reading is the one of all Sigma tools; its size is bounded by the first
-    loaded = [value for value in yaml.safe_load_all(result.text) if value is not None]
+    try:
+        loaded = [value for value in yaml.load_all(result.text, Loader=_SAFE) if value is not None]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a tag, or a date of the 31st of February
+        result.problem(1, f"cannot be read as Sigma's tools read it: {_words(error)}")
+        return
     for document, values in zip([d for d in located if d.value is not None], loaded, strict=True):
         if isinstance(values, dict):
             result.documents.append(RuleDocument(document, values))

@@ -13,16 +13,15 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from sigma.backends.duckdb import DuckDBBackend
-from sigma.backends.duckdb.correlation import CompiledCorrelation
-from sigma.backends.duckdb.ruleset import CompiledRuleset, compile_ruleset
 
 from intelsec_assets.detections.audit import fields, framing
 from intelsec_assets.detections.audit.typed import Delivery, Part, typed
+from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import POSITIVE, Sample, id_of
+from intelsec_assets.detections.sigma.scan.firing import prepare
+from intelsec_assets.detections.sigma.scan.scanning import scan
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
-from intelsec_assets.engine import sql_text
 
 # what stands where a sample says nothing: the same as where a source of context could not be read
 _UNKNOWN = {"context.ticket.state": "unknown", "context.asn.state": "unknown", "context.indicator.state": "unknown"}
@@ -40,7 +39,6 @@ class SampleResult:
     description: str
     expected: bool  # whether the rule should fire
     fired: bool
-    matched_events: int  # events that match the rule, or a rule that it counts
 
     @property
     def passed(self) -> bool:
@@ -58,32 +56,30 @@ def run_rule(
 ) -> list[SampleResult]:
     """The samples given, through one rule."""
     land(con, rule, [(sample.events, sample.context) for sample in samples])
-    fired, matched = fired_samples(con, compile_rules(rules.only([rule.rule_id])), rule.rule_id)
+    fired = fired_samples(con, rules.only([rule.rule_id]), rule.rule_id)
     return [
-        SampleResult(
-            rule.name, sample.name, sample.description, sample.kind == POSITIVE, at in fired, matched.get(at, 0)
-        )
+        SampleResult(rule.name, sample.name, sample.description, sample.kind == POSITIVE, at in fired)
         for at, sample in enumerate(samples)
     ]
 
 
-def fired_samples(
-    con: duckdb.DuckDBPyConnection, compiled: CompiledRuleset, rule_id: str
-) -> tuple[set[int], dict[int, int]]:
-    """Numbers of the samples of `sample_events` that the rule fires on; how many events of each match any rule."""
-    matches = _matches(con, compiled)
-    matched = {sample: 0 for sample, _ in matches}
-    for (sample, _), count in matches.items():
-        matched[sample] += count
-    correlation = next((c for c in compiled.correlations if c.rule_id == rule_id), None)
-    if correlation is None:
-        return {sample for sample, own in matches if own == rule_id}, matched
-    return {sample for sample in matched if bursts(con, correlation, sample)}, matched
+def fired_samples(con: duckdb.DuckDBPyConnection, rules: RuleSet, rule_id: str) -> set[int]:
+    """Numbers of the samples of `sample_events` that the rule has a finding of, each scanned by itself.
 
-
-def compile_rules(rules: RuleSet) -> CompiledRuleset:
-    """The rules compiled for a relation of cloud_audit_events joined with audit_context."""
-    return compile_ruleset(rules.collection, DuckDBBackend(field_sql=fields.field_sql, table="sample_events"))
+    RuleError if the engine cannot use the rule.
+    """
+    prepared = prepare(rules)
+    numbers = [number for (number,) in con.execute("select distinct sample from sample_events").fetchall()]
+    fired = set()
+    for number in sorted(numbers):
+        events = con.table("sample_events").filter(f"sample = {number:d}")
+        result = scan(con, prepared, events)
+        if result.failures:
+            failure = result.failures[0]
+            raise RuleError(f"{failure.title}: cannot be evaluated: {failure.reason}")
+        if rule_id in result.findings.column("rule_id").to_pylist():
+            fired.add(number)
+    return fired
 
 
 def provider_of(logsource: Mapping[str, str]) -> str:
@@ -129,25 +125,3 @@ def _with_context(table: pa.Table, told: Mapping[tuple[str, int], Mapping[str, A
         cells = pa.array([row.get(column.name) for row in values], _ARROW[column.type])
         table = table.append_column(column.name, cells)
     return table.append_column("sample", pa.array([int(file) for file, _ in places], pa.int64()))
-
-
-def _matches(con: duckdb.DuckDBPyConnection, compiled: CompiledRuleset) -> dict[tuple[int, str], int]:
-    """Matches of the event rules as table `sample_matches`; their number by sample and rule."""
-    wanted = sorted({name for c in compiled.correlations for names in c.needed_fields.values() for name in names})
-    columns = "".join(f", cast({fields.field_sql(name)} as varchar) as {fields.quoted('f:' + name)}" for name in wanted)
-    parts = [
-        f"select sample, {sql_text(rule.rule_id)} as rule_id, event_id, event_time{columns} "  # noqa: S608
-        f"from sample_events where {rule.condition}"
-        for rule in compiled.rules
-    ]
-    con.execute(f"create or replace temp table sample_matches as {' union all '.join(parts)}")
-    counted = con.execute("select sample, rule_id, count(*) from sample_matches group by all").fetchall()
-    return {(sample, rule_id): count for sample, rule_id, count in counted}
-
-
-def bursts(con: duckdb.DuckDBPyConnection, correlation: CompiledCorrelation, sample: int) -> int:
-    """How often a correlation fires on a sample's matches."""
-    con.execute(
-        "create or replace temp table matches_of_sample as select * from sample_matches where sample = ?", [sample]
-    )
-    return len(con.execute(correlation.sql("matches_of_sample")).fetchall())

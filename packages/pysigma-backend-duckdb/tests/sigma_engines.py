@@ -21,7 +21,12 @@ _CONNECTION.execute("SET TimeZone = 'America/St_Johns'")  # no result may depend
 
 def rule(detection, condition="selection", title="rule"):
     """A detection rule as YAML would have it."""
-    return {"title": title, "name": title, "logsource": {"product": "test"}, "detection": {**detection, "condition": condition}}
+    return {
+        "title": title,
+        "name": title,
+        "logsource": {"product": "test"},
+        "detection": {**detection, "condition": condition},
+    }
 
 
 def parsed(*documents):
@@ -39,14 +44,19 @@ def relation(events, columns):
     fields = ", ".join('"' + column.replace('"', '""') + '" VARCHAR' for column in columns)
     rows = [{column: event.get(column) for column in columns} for event in events]
     # the rows travel as JSON: a parameter cannot be a list of structs with only NULLs in a field
-    return f"(SELECT unnest(from_json(?::JSON, '[{json.dumps({c: 'VARCHAR' for c in columns}).replace(chr(39), chr(39) * 2)}]'), recursive := true))", [json.dumps(rows)]
+    return (
+        f"(SELECT unnest(from_json(?::JSON, '[{json.dumps({c: 'VARCHAR' for c in columns}).replace(chr(39), chr(39) * 2)}]'), recursive := true))",
+        [json.dumps(rows)],
+    )
 
 
 def duckdb_matches(rules, events):
     """For each rule the list of booleans over the events."""
     compiled = [compile_ruleset(parsed(one), DuckDBBackend()).rules[0] for one in rules]
     columns = sorted({*columns_of(events), *(field for rule in compiled for field in rule.fields)})
-    source, parameters = relation([{**event, "place": str(place)} for place, event in enumerate(events)], [*columns, "place"])
+    source, parameters = relation(
+        [{**event, "place": str(place)} for place, event in enumerate(events)], [*columns, "place"]
+    )
     conditions = ", ".join(rule.condition for rule in compiled)
     rows = _CONNECTION.execute(f"SELECT {conditions} FROM {source} ORDER BY place::INT", parameters).fetchall()
     return [list(results) for results in zip(*rows, strict=True)] if rows else [[] for _ in compiled]
@@ -63,13 +73,22 @@ def sqlite_database(events, columns):
     quoted = ", ".join(f"`{column.replace('`', '``')}` TEXT COLLATE NOCASE" for column in columns)
     connection.execute(f"CREATE TABLE logs ({quoted})")
     marks = ", ".join("?" * len(columns))
-    connection.executemany(f"INSERT INTO logs VALUES ({marks})", [[event.get(column) for column in columns] for event in events])
+    connection.executemany(
+        f"INSERT INTO logs VALUES ({marks})", [[event.get(column) for column in columns] for event in events]
+    )
     return connection
 
 
 def sqlite_matches(rules, events, **options):
     """As `duckdb_matches`; keywords search the values joined by line ends."""
-    columns = sorted({*columns_of(events), *(f for one in rules for f in re.findall(r'"(f[a-z0-9_]*)[|"]', json.dumps(one))), "place", "fulltext"})
+    columns = sorted(
+        {
+            *columns_of(events),
+            *(f for one in rules for f in re.findall(r'"(f[a-z0-9_]*)[|"]', json.dumps(one))),
+            "place",
+            "fulltext",
+        }
+    )
     rows = [{**event, "place": str(place), "fulltext": fulltext(event)} for place, event in enumerate(events)]
     connection = sqlite_database(rows, columns)
     results = []
@@ -107,7 +126,10 @@ def duckdb_bursts(rules, events):
     """Rows of the correlation's statement: (group_values, first, last, event_ids, count, value); events have `id` and `t`."""
     columns = sorted({*columns_of(events), "id", "t"})
     source, parameters = relation([{**event, "t": instant(event["t"])} for event in events], columns)
-    _CONNECTION.execute(f"CREATE OR REPLACE TEMP TABLE events AS SELECT * EXCLUDE (t, id), t::TIMESTAMPTZ AS event_time, id AS event_id FROM {source}", parameters)
+    _CONNECTION.execute(
+        f"CREATE OR REPLACE TEMP TABLE events AS SELECT * EXCLUDE (t, id), t::TIMESTAMPTZ AS event_time, id AS event_id FROM {source}",
+        parameters,
+    )
     queries = DuckDBBackend().convert(parsed(*rules))
     return _CONNECTION.execute(queries[-1]).fetchall()
 
@@ -121,5 +143,7 @@ def sqlite_alerts(rules, events):
     alerts = []
     for row in connection.execute(query):
         ids = {identity.split(":", 1)[1] for identity in json.loads(row[8])}
-        alerts.append((tuple(json.loads(row[1]).values()), round(row[3]) - 1_700_006_400, round(row[4]) - 1_700_006_400, ids))
+        alerts.append(
+            (tuple(json.loads(row[1]).values()), round(row[3]) - 1_700_006_400, round(row[4]) - 1_700_006_400, ids)
+        )
     return alerts

@@ -96,7 +96,11 @@ def lower(text):
 def _string_matches(value, text, *, inside=False):
     cased = isinstance(value, SigmaCasedString)
     pattern = "".join(
-        ".*" if part is SpecialChars.WILDCARD_MULTI else "." if part is SpecialChars.WILDCARD_SINGLE else re.escape(part if cased else lower(part))
+        ".*"
+        if part is SpecialChars.WILDCARD_MULTI
+        else "."
+        if part is SpecialChars.WILDCARD_SINGLE
+        else re.escape(part if cased else lower(part))
         for part in value.s
     )
     find = re.search if inside else re.fullmatch
@@ -104,7 +108,11 @@ def _string_matches(value, text, *, inside=False):
 
 
 def _regex(value, text):
-    names = {SigmaRegularExpressionFlag.IGNORECASE: "i", SigmaRegularExpressionFlag.MULTILINE: "m", SigmaRegularExpressionFlag.DOTALL: "s"}
+    names = {
+        SigmaRegularExpressionFlag.IGNORECASE: "i",
+        SigmaRegularExpressionFlag.MULTILINE: "m",
+        SigmaRegularExpressionFlag.DOTALL: "s",
+    }
     flags = "".join(sorted(names[flag] for flag in value.flags))
     return re2.search((f"(?{flags})" if flags else "") + str(value.regexp), text) is not None
 
@@ -236,7 +244,11 @@ def correlate(rule, matches, observed_until):
 
 
 def _windows(rule, matches, observed_until):
-    occurrences = [o for slot, ref in enumerate(rule.referenced_rules) for o in _occurrences(rule, slot, ref, matches, observed_until)]
+    occurrences = [
+        o
+        for slot, ref in enumerate(rule.referenced_rules)
+        for o in _occurrences(rule, slot, ref, matches, observed_until)
+    ]
     kind, span = rule.type.name.lower(), rule.timespan.seconds
     clauses = _clauses(rule)
     windows = []
@@ -259,7 +271,16 @@ def _windows(rule, matches, observed_until):
                 if ordered and not _chain(seen, present):
                     continue
                 # a backward window of an ordered clause is that of its last step
-                if ordered and not absent and not any(o.slot == present[-1] and o.time == end and _chain([*[x for x in seen if x.time < end], o], present) for o in seen):
+                if (
+                    ordered
+                    and not absent
+                    and not any(
+                        o.slot == present[-1]
+                        and o.time == end
+                        and _chain([*[x for x in seen if x.time < end], o], present)
+                        for o in seen
+                    )
+                ):
                     continue
                 windows.append(Window(index, group, start, end, len(present)))
     return windows, occurrences, clauses
@@ -276,7 +297,13 @@ def _occurrences(rule, slot, ref, matches, observed_until):
             shown = tuple(event.get(f) for f in fields)
             if None not in shown:
                 yield Occurrence(
-                    slot, identity, time, tuple(map(lower, shown)), shown, event.get(value_field), frozenset({(time, identity)})
+                    slot,
+                    identity,
+                    time,
+                    tuple(map(lower, shown)),
+                    shown,
+                    event.get(value_field),
+                    frozenset({(time, identity)}),
                 )
         return
     windows, inner, clauses = _windows(ref.rule, matches, observed_until)
@@ -286,7 +313,13 @@ def _occurrences(rule, slot, ref, matches, observed_until):
             shown = tuple(columns[f] for f in fields)
             events = frozenset((t, i) for t, i in burst.events if start <= t <= end)
             yield Occurrence(
-                slot, f"{id(ref)}{burst}{start}{end}", end, tuple(map(lower, shown)), shown, columns.get(value_field), events
+                slot,
+                f"{id(ref)}{burst}{start}{end}",
+                end,
+                tuple(map(lower, shown)),
+                shown,
+                columns.get(value_field),
+                events,
             )
 
 
@@ -328,7 +361,9 @@ def _clauses(rule):
     if not isinstance(rule.condition, SigmaExtendedCorrelationCondition):
         if not ordered:
             return []
-        wanted = math.floor(rule.condition.count) + 1 if rule.condition.op.name == "GT" else math.ceil(rule.condition.count)
+        wanted = (
+            math.floor(rule.condition.count) + 1 if rule.condition.op.name == "GT" else math.ceil(rule.condition.count)
+        )
         return [(chosen, (), True) for chosen in itertools.combinations(slots, wanted)]
     names = {ref.reference: slot for slot, ref in enumerate(rule.referenced_rules)}
     ways = []
@@ -336,10 +371,16 @@ def _clauses(rule):
         # true whatever the slots left open do
         open_slots = [s for s in slots if states[s] == "any"]
         if all(
-            _extended(rule.condition.parsed, names, {s: states[s] == "present" for s in slots} | dict(zip(open_slots, values, strict=True)))
+            _extended(
+                rule.condition.parsed,
+                names,
+                {s: states[s] == "present" for s in slots} | dict(zip(open_slots, values, strict=True)),
+            )
             for values in itertools.product([True, False], repeat=len(open_slots))
         ):
-            ways.append((tuple(s for s in slots if states[s] == "present"), tuple(s for s in slots if states[s] == "absent")))
+            ways.append(
+                (tuple(s for s in slots if states[s] == "present"), tuple(s for s in slots if states[s] == "absent"))
+            )
     minimal = [w for w in ways if not any(v != w and set(v[0]) <= set(w[0]) and set(v[1]) <= set(w[1]) for v in ways)]
     return [(present, absent, ordered) for present, absent in sorted(minimal)]
 

@@ -21,7 +21,13 @@ VALUES = ["1", "2", "3", "10", "x", "X", None]
 
 def correlation(kind, rules, condition, *, title="correlation", **more):
     """A correlation rule as YAML would have it."""
-    inner = {"type": kind, "timespan": f"{SPAN}s", "condition": condition, **({"rules": rules} if rules else {}), **more}
+    inner = {
+        "type": kind,
+        "timespan": f"{SPAN}s",
+        "condition": condition,
+        **({"rules": rules} if rules else {}),
+        **more,
+    }
     return {"title": title, "name": title, "correlation": inner}
 
 
@@ -38,12 +44,29 @@ def events(draw, most=14):
 
 
 def thresholds(low, high):
-    return st.tuples(st.sampled_from(["gte", "gt", "lt", "lte", "eq", "neq"]), st.integers(low, high)).map(lambda pair: {pair[0]: pair[1]})
+    return st.tuples(st.sampled_from(["gte", "gt", "lt", "lte", "eq", "neq"]), st.integers(low, high)).map(
+        lambda pair: {pair[0]: pair[1]}
+    )
 
 
 @st.composite
 def correlations(draw):
-    kind = draw(st.sampled_from(["event_count", "value_count", "temporal", "temporal_ordered", "extended", "extended_ordered", "value_sum", "value_avg", "value_median", "value_percentile"]))
+    kind = draw(
+        st.sampled_from(
+            [
+                "event_count",
+                "value_count",
+                "temporal",
+                "temporal_ordered",
+                "extended",
+                "extended_ordered",
+                "value_sum",
+                "value_avg",
+                "value_median",
+                "value_percentile",
+            ]
+        )
+    )
     rules = draw(st.sampled_from([["ra"], ["ra", "rb"], ["rb", "ra"], ["ra", "rb", "rc"]]))
     more = {"group-by": draw(st.sampled_from([["user"], ["user", "n"], ["who"]]))} if draw(st.integers(0, 3)) else {}
     if more.get("group-by") == ["who"]:
@@ -60,8 +83,21 @@ def correlations(draw):
             more.pop("aliases", None)
             if more.get("group-by") == ["who"]:
                 more["group-by"] = ["user"]
-            texts = ["ra and rb", "ra or rb", "ra and rb and rc", "ra and not rb", "rb and not ra", "ra and rb and not rc", "(ra or rb) and rc", "ra and (rb or not rc)", "ra and not (rb or rc)", "(ra and rb) or (rb and rc)"]
-            return correlation("temporal" if kind == "extended" else "temporal_ordered", [], draw(st.sampled_from(texts)), **more)
+            texts = [
+                "ra and rb",
+                "ra or rb",
+                "ra and rb and rc",
+                "ra and not rb",
+                "rb and not ra",
+                "ra and rb and not rc",
+                "(ra or rb) and rc",
+                "ra and (rb or not rc)",
+                "ra and not (rb or rc)",
+                "(ra and rb) or (rb and rc)",
+            ]
+            return correlation(
+                "temporal" if kind == "extended" else "temporal_ordered", [], draw(st.sampled_from(texts)), **more
+            )
         case _:
             condition = {**draw(thresholds(1, 14)), "field": "n"}
             if kind == "value_percentile":
@@ -74,14 +110,18 @@ def expected(documents, happened):
     collection = parsed(*documents)
     collection.resolve_rule_references()
     base = {r.name: r for r in collection.rules if hasattr(r, "detection")}
-    matches = {name: [(e["id"], e["t"], e) for e in happened if reference.rule_matches(r, e)] for name, r in base.items()}
+    matches = {
+        name: [(e["id"], e["t"], e) for e in happened if reference.rule_matches(r, e)] for name, r in base.items()
+    }
     last = next(r for r in collection.rules if r.name == documents[-1]["name"])
     return reference.correlate(last, matches, max(e["t"] for e in happened))
 
 
 def plain(rows):
     """Rows of our statement in the reference's words."""
-    return Counter((tuple(groups), tuple(ids), count, round(value, 9)) for groups, _first, _last, ids, count, value in rows)
+    return Counter(
+        (tuple(groups), tuple(ids), count, round(value, 9)) for groups, _first, _last, ids, count, value in rows
+    )
 
 
 def in_words(bursts):

@@ -27,14 +27,98 @@ def patterns(alphabet):
 
 
 NUMBERS = st.one_of(st.integers(-5, 12), st.sampled_from([0.5, -1.25, 10.0, 4624, 2**53]))
-NUMBER_TEXTS = st.sampled_from(["5", "5.0", "10", "9", "-1.25", "05", "1e1", "1e999", "nan", "inf", " 5", "5 ", "0x5", "1_0", "", "five", "4624", "-0"])
-NETWORKS = st.sampled_from(["10.0.0.0/8", "172.16.0.0/12", "192.168.1.128/25", "0.0.0.0/0", "10.1.2.3/32", "2001:db8::/32", "fe80::/10", "::/0", "::ffff:0:0/96", "2001:db8::1/128"])
-ADDRESSES = st.sampled_from(
-    ["10.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "172.32.0.0", "192.168.1.127", "192.168.1.128", "11.0.0.0", "10.1.2", "10.1.2.3.4", "10.1.2.03", "10.1.2.256", "10.evil.example", "a.b.c.d",
-     "2001:db8::1", "2001:0DB8:0:0::1", "2001:db9::", "2001:db8:::1", "fe80::1%eth0", "fe80::1%", "febf:ffff::", "fec0::", "::", "::1", "::ffff:10.1.2.3", "::FFFF:10.1.2.3", "0:0:0:0:0:ffff:10.1.2.3",
-     "::ffff:a01:203", "::10.1.2.3", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::", "1::2::3", "1:2:3:4:5:6:7:8:9", "::g", "12345::", "2001:db8::10.1.2.300", "cloudtrail.amazonaws.com", "", ":", "10.1.2.3\n"]
+NUMBER_TEXTS = st.sampled_from(
+    [
+        "5",
+        "5.0",
+        "10",
+        "9",
+        "-1.25",
+        "05",
+        "1e1",
+        "1e999",
+        "nan",
+        "inf",
+        " 5",
+        "5 ",
+        "0x5",
+        "1_0",
+        "",
+        "five",
+        "4624",
+        "-0",
+    ]
 )
-TIMES = st.sampled_from(["2024-03-05T01:02:03Z", "2024-03-05T23:59:59+02:00", "2024-12-30T00:30:00-01:00", "2024-03-05 07:08:09", "2024-01-01", "never", "2023-01-01T00:00:00Z"])
+NETWORKS = st.sampled_from(
+    [
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.1.128/25",
+        "0.0.0.0/0",
+        "10.1.2.3/32",
+        "2001:db8::/32",
+        "fe80::/10",
+        "::/0",
+        "::ffff:0:0/96",
+        "2001:db8::1/128",
+    ]
+)
+ADDRESSES = st.sampled_from(
+    [
+        "10.1.2.3",
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "172.32.0.0",
+        "192.168.1.127",
+        "192.168.1.128",
+        "11.0.0.0",
+        "10.1.2",
+        "10.1.2.3.4",
+        "10.1.2.03",
+        "10.1.2.256",
+        "10.evil.example",
+        "a.b.c.d",
+        "2001:db8::1",
+        "2001:0DB8:0:0::1",
+        "2001:db9::",
+        "2001:db8:::1",
+        "fe80::1%eth0",
+        "fe80::1%",
+        "febf:ffff::",
+        "fec0::",
+        "::",
+        "::1",
+        "::ffff:10.1.2.3",
+        "::FFFF:10.1.2.3",
+        "0:0:0:0:0:ffff:10.1.2.3",
+        "::ffff:a01:203",
+        "::10.1.2.3",
+        "1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7::",
+        "1::2::3",
+        "1:2:3:4:5:6:7:8:9",
+        "::g",
+        "12345::",
+        "2001:db8::10.1.2.300",
+        "cloudtrail.amazonaws.com",
+        "",
+        ":",
+        "10.1.2.3\n",
+    ]
+)
+TIMES = st.sampled_from(
+    [
+        "2024-03-05T01:02:03Z",
+        "2024-03-05T23:59:59+02:00",
+        "2024-12-30T00:30:00-01:00",
+        "2024-03-05 07:08:09",
+        "2024-01-01",
+        "never",
+        "2023-01-01T00:00:00Z",
+    ]
+)
 
 
 @st.composite
@@ -42,10 +126,40 @@ def items(draw, alphabet, *, everywhere):
     """One detection item: field and modifiers, values. `everywhere` leaves out what the sqlite backend does otherwise."""
     field = draw(st.sampled_from(FIELDS))
     some = lambda values: st.one_of(values, st.lists(values, min_size=1, max_size=12))  # noqa: E731
-    kinds = ["plain", "contains", "startswith", "endswith", "cased", "cased|contains", "all", "exists", "null", "neq", "number", "windash", "base64", "base64offset"]
+    kinds = [
+        "plain",
+        "contains",
+        "startswith",
+        "endswith",
+        "cased",
+        "cased|contains",
+        "all",
+        "exists",
+        "null",
+        "neq",
+        "number",
+        "windash",
+        "base64",
+        "base64offset",
+    ]
     kinds += ["fieldref", "fieldref|contains", "fieldref|startswith", "fieldref|endswith", "re"]
     if not everywhere:
-        kinds += ["cidr", "gt", "gte", "lt", "lte", "bool", "hour", "minute", "day", "week", "month", "year", "wide", "any number"]
+        kinds += [
+            "cidr",
+            "gt",
+            "gte",
+            "lt",
+            "lte",
+            "bool",
+            "hour",
+            "minute",
+            "day",
+            "week",
+            "month",
+            "year",
+            "wide",
+            "any number",
+        ]
     kind = draw(st.sampled_from(kinds))
     pattern = patterns(alphabet)
     match kind:
@@ -71,13 +185,26 @@ def items(draw, alphabet, *, everywhere):
             return {f"{field}|{kind}": draw(st.sampled_from(FIELDS))}
         case "re":
             flags = draw(st.sampled_from(["", "|i", "|m", "|s", "|i|m|s"]))
-            pieces = st.sampled_from(["a", "A", "b", ".", ".*", "'", '"', "%", "_", r"\\", "[ab]+", "(a|B)", "^", r"\.", r"\d", "\\s", "é"])
-            return {f"{field}|re{flags}": draw(st.lists(pieces, min_size=1, max_size=4).map("".join).filter(lambda p: "^*" not in p))}
+            pieces = st.sampled_from(
+                ["a", "A", "b", ".", ".*", "'", '"', "%", "_", r"\\", "[ab]+", "(a|B)", "^", r"\.", r"\d", "\\s", "é"]
+            )
+            return {
+                f"{field}|re{flags}": draw(
+                    st.lists(pieces, min_size=1, max_size=4).map("".join).filter(lambda p: "^*" not in p)
+                )
+            }
         case "cidr":
             return {f"{field}|cidr": draw(some(NETWORKS))}
         case "gt" | "gte" | "lt" | "lte":
             return {f"{field}|{kind}": draw(NUMBERS)}
-    limits = {"hour": (0, 23), "minute": (0, 59), "day": (1, 31), "week": (1, 53), "month": (1, 12), "year": (2023, 2024)}
+    limits = {
+        "hour": (0, 23),
+        "minute": (0, 59),
+        "day": (1, 31),
+        "week": (1, 53),
+        "month": (1, 12),
+        "year": (2023, 2024),
+    }
     return {f"{field}|{kind}": draw(st.integers(*limits[kind]))}
 
 
@@ -87,13 +214,35 @@ def rules(draw, alphabet, *, everywhere):
     detection = {}
     for name in ["sel_a", "sel_b", "filter"]:
         chosen = draw(st.lists(items(alphabet, everywhere=everywhere), min_size=1, max_size=2))
-        detection[name] = {key: value for item in chosen for key, value in item.items()} if draw(st.booleans()) else chosen
+        detection[name] = (
+            {key: value for item in chosen for key, value in item.items()} if draw(st.booleans()) else chosen
+        )
     if draw(st.integers(0, 4)) == 0:
         words = texts("abAB1%_ '", 3).filter(bool)
-        detection["words"] = draw(st.lists(words if everywhere else st.one_of(words, st.integers(0, 12), texts(alphabet).filter(lambda t: t.strip("*?"))), min_size=1, max_size=3))
+        detection["words"] = draw(
+            st.lists(
+                words
+                if everywhere
+                else st.one_of(words, st.integers(0, 12), texts(alphabet).filter(lambda t: t.strip("*?"))),
+                min_size=1,
+                max_size=3,
+            )
+        )
     condition = draw(
         st.sampled_from(
-            ["sel_a", "sel_a and not filter", "not sel_a", "1 of sel_*", "all of sel_*", "not (sel_a or filter)", "not (sel_a and not filter)", "1 of them", "all of them", "not 1 of sel_*", "sel_a or not sel_b and filter"]
+            [
+                "sel_a",
+                "sel_a and not filter",
+                "not sel_a",
+                "1 of sel_*",
+                "all of sel_*",
+                "not (sel_a or filter)",
+                "not (sel_a and not filter)",
+                "1 of them",
+                "all of them",
+                "not 1 of sel_*",
+                "sel_a or not sel_b and filter",
+            ]
         )
     )
     return rule(detection, condition)
@@ -103,12 +252,21 @@ def rules(draw, alphabet, *, everywhere):
 def events(draw, alphabet, *, everywhere):
     text = texts(alphabet)
     if not everywhere:
-        text = st.one_of(text, NUMBER_TEXTS, ADDRESSES, TIMES, st.sampled_from(["true", "False", "1", "YWFi", "a\0b\0"]))
+        text = st.one_of(
+            text, NUMBER_TEXTS, ADDRESSES, TIMES, st.sampled_from(["true", "False", "1", "YWFi", "a\0b\0"])
+        )
     else:
         text = st.one_of(text, st.sampled_from(["1", "5", "11", "YWFi", "xYWJhx"]))
     event = {field: draw(st.one_of(st.none(), text)) for field in FIELDS}
     inner = {"k": event["fa"], "aB": [event["fb"], {"b": draw(st.one_of(text, st.booleans(), st.integers(0, 12)))}]}
-    event["event"] = draw(st.one_of(st.none(), st.just(json.dumps(inner)), st.just(json.dumps(inner, ensure_ascii=False)), st.just("{broken aB1")))
+    event["event"] = draw(
+        st.one_of(
+            st.none(),
+            st.just(json.dumps(inner)),
+            st.just(json.dumps(inner, ensure_ascii=False)),
+            st.just("{broken aB1"),
+        )
+    )
     return event
 
 
@@ -118,7 +276,9 @@ def expected(written, happened):
 
 
 def batches(alphabet, *, everywhere):
-    return st.lists(rules(alphabet, everywhere=everywhere), min_size=3, max_size=8), st.lists(events(alphabet, everywhere=everywhere), min_size=4, max_size=12)
+    return st.lists(rules(alphabet, everywhere=everywhere), min_size=3, max_size=8), st.lists(
+        events(alphabet, everywhere=everywhere), min_size=4, max_size=12
+    )
 
 
 @QUIET

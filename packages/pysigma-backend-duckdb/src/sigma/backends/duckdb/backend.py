@@ -3,7 +3,8 @@
 How texts, addresses and windows become SQL stands in text.py, addresses.py and correlation.py.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from sigma.conditions import (
@@ -22,7 +23,6 @@ from sigma.policy.regex_engine import RE2RegexEngine
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import (
-    SigmaBool,
     SigmaCIDRExpression,
     SigmaCompareExpression,
     SigmaExpansion,
@@ -32,12 +32,11 @@ from sigma.types import (
     SigmaRegularExpression,
     SigmaString,
     SigmaTimestampPart,
-    SigmaType,
-    TimestampPart,
 )
 
-from . import addresses, keywords, text
+from . import addresses, keywords, statements, text
 from .correlation import compile_correlation, rule_id
+from .values import alternatives, comparable, keyword, number
 
 Comparison = SigmaCompareExpression.CompareOperators
 Condition = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -60,6 +59,7 @@ class DuckDBBackend(Backend):
         processing_pipeline: pySigma pipeline applied to every rule.
         collect_errors: gather the errors of rules in `errors` instead of raising the first.
         field_sql: SQL expression of any type for a Sigma field; default: the column of that (dotted) name.
+        json_fields: column with JSON from which fields are read by their dotted path (instead of `field_sql`).
         folded_sql: SQL expression of the field's text in lower case, if the relation has it; default: lower(text).
         table: relation that `default` and `matches` read; dots part its catalogue and schema.
         timestamp, event_id: its columns with the time of an event (TIMESTAMPTZ) and its identity.
@@ -84,6 +84,7 @@ class DuckDBBackend(Backend):
         collect_errors: bool = False,  # noqa: FBT001, FBT002 - pySigma's own signature
         *,
         field_sql: Callable[[str], str] | None = None,
+        json_fields: str | None = None,
         folded_sql: Callable[[str], str] | None = None,
         table: str = "events",
         timestamp: str = "event_time",
@@ -93,7 +94,7 @@ class DuckDBBackend(Backend):
         **backend_options: Any,
     ) -> None:
         super().__init__(processing_pipeline, collect_errors, **backend_options)
-        self.field_sql = field_sql or text.identifier
+        self.field_sql = field_sql or (partial(text.json_path, json_fields) if json_fields else text.identifier)
         self.folded_sql = folded_sql
         self.table = table
         self.timestamp = timestamp
@@ -124,20 +125,23 @@ class DuckDBBackend(Backend):
 
     def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> str | None:
         """OR; the values of one field are compared together."""
-        alternatives: list[str] = []
+        others: list[str] = []
+        words: list[ConditionValueExpression] = []
         values: dict[tuple[str, bool], list[tuple[text.Part, ...]]] = {}
         networks: dict[str, list[SigmaCIDRExpression]] = {}
-        for arg in _alternatives(cond.args):
+        for arg in alternatives(cond.args):
             compared = comparable(arg)
             if compared is not None and isinstance(arg, ConditionFieldEqualsValueExpression):
                 cased, parts = compared
                 values.setdefault((arg.field, cased), []).extend(parts)
             elif isinstance(arg, ConditionFieldEqualsValueExpression) and isinstance(arg.value, SigmaCIDRExpression):
                 networks.setdefault(arg.field, []).append(arg.value)
+            elif keyword(arg) is not None:
+                words.append(arg)
             else:
                 converted = self.convert_condition(arg, state)
                 if converted is not None:
-                    alternatives.append(converted)
+                    others.append(converted)
         grouped = [
             text.any_match(self.text(field) if cased else self.folded(field), parts)
             for (field, cased), parts in values.items()
@@ -145,7 +149,10 @@ class DuckDBBackend(Backend):
         grouped += [
             addresses.in_any(self.text(field), [cidr.network for cidr in cidrs]) for field, cidrs in networks.items()
         ]
-        return _joined("OR", grouped + alternatives)
+        if words:
+            found = [word for word in map(keyword, words) if word is not None]
+            grouped.append(keywords.contains(self._event(words[0]), found))
+        return _joined("OR", grouped + others)
 
     def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> str | None:
         """AND."""
@@ -213,7 +220,8 @@ class DuckDBBackend(Backend):
         try:
             engine.compile(pattern)
         except engine.error as error:
-            msg = f"{self._where(cond)}: RE2 refuses {pattern!r} ({error}); write it without look-around and back references"
+            where = self._where(cond)
+            msg = f"{where}: RE2 refuses {pattern!r} ({error}); write it without look-around and back references"
             raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None)) from error
         return pattern
 
@@ -230,7 +238,7 @@ class DuckDBBackend(Backend):
         """Comparison of numbers; text that is no number compares with nothing."""
         value = cond.value
         assert isinstance(value, SigmaCompareExpression)
-        return f"({self.number(cond.field)}) {OPERATORS[value.op]} {_number(value.number)}"
+        return f"({self.number(cond.field)}) {OPERATORS[value.op]} {number(value.number)}"
 
     def convert_condition_field_eq_field(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -261,7 +269,7 @@ class DuckDBBackend(Backend):
             f"THEN epoch_us(TRY_CAST({instant} AS TIMESTAMPTZ)) ELSE epoch_us(TRY_CAST({instant} AS TIMESTAMP)) END"
         )
         utc = f"make_timestamp({micros})"
-        return f"{_part(value.timestamp_part)}({utc}) = {int(value.number)}"
+        return f"{value.timestamp_part.name.lower()}({utc}) = {int(value.number)}"
 
     def convert_condition_field_eq_val_null(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -304,18 +312,22 @@ class DuckDBBackend(Backend):
 
     def _event(self, cond: ConditionValueExpression) -> str:
         if self.event_json is None:
-            msg = f"{self._where(cond)}: keywords search whole events; give the backend event_json=<column with the event as JSON>"
+            msg = f"{self._where(cond)}: keywords search whole events; give event_json=<column with the event as JSON>"
             raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None))
         return text.identifier(self.event_json)
 
     def convert_condition_val_str(self, cond: ConditionValueExpression, state: ConversionState) -> str:
         """Text anywhere in a value of the event."""
-        assert isinstance(cond.value, SigmaString)
-        return keywords.contains(self._event(cond), [cond.value])
+        return self._keyword(cond)
 
     def convert_condition_val_num(self, cond: ConditionValueExpression, state: ConversionState) -> str:
         """The number as it is spelled anywhere in a value of the event."""
-        return keywords.contains(self._event(cond), [SigmaString(str(cond.value))])
+        return self._keyword(cond)
+
+    def _keyword(self, cond: ConditionValueExpression) -> str:
+        word = keyword(cond)
+        assert word is not None
+        return keywords.contains(self._event(cond), [word])
 
     def convert_condition_val_re(self, cond: ConditionValueExpression, state: ConversionState) -> str:
         """RE2 anywhere in a value of the event."""
@@ -338,7 +350,7 @@ class DuckDBBackend(Backend):
         """Queries of a rule, one a condition; a rule that only feeds correlations has none."""
         self._rule = rule
         queries = super().convert_rule(rule, output_format, callback)
-        if queries and rule._backreferences and not self.finalize_correlation_subqueries:
+        if queries and rule._backreferences and not self.finalize_correlation_subqueries:  # noqa: SLF001
             # with `generate` pySigma hands back the bare conditions it keeps for the correlation
             states = rule.get_conversion_states()
             return [
@@ -368,6 +380,22 @@ class DuckDBBackend(Backend):
         """The conditions."""
         return queries
 
+    def finalize_query_matches(
+        self, rule: SigmaRule | SigmaCorrelationRule, query: str, index: int, state: ConversionState
+    ) -> tuple[str, str, str]:
+        """(table, rule id, condition), to be joined to one statement."""
+        if isinstance(rule, SigmaCorrelationRule):
+            msg = f"rule {rule.title!r}: a correlation is no condition on one event; take the format 'default'"
+            raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
+        return self.relation(state), rule_id(rule), query
+
+    def finalize_output_matches(self, queries: list[Any]) -> str:
+        """The statement for all rules."""
+        tables: dict[str, list[tuple[str, str]]] = {}
+        for table, identity, condition in queries:
+            tables.setdefault(table, []).append((identity, condition))
+        return "\nUNION ALL\n".join(statements.matches(self, table, rules) for table, rules in tables.items())
+
     # correlations
 
     def convert_correlation_rule(
@@ -389,36 +417,7 @@ class DuckDBBackend(Backend):
     def _convert_correlation(
         self, rule: SigmaCorrelationRule, output_format: str | None = None, method: str = "default"
     ) -> list[str]:
-        compiled = compile_correlation(rule)
-        rules = {
-            rule_id(base): base
-            for base in rule.flatten_rules(include_correlations=False)
-            if isinstance(base, SigmaRule)
-        }
-        fields = sorted({field for needed in compiled.needed_fields.values() for field in needed})
-        branches = []
-        tables = set()
-        for identity, needed in compiled.needed_fields.items():
-            base = rules[identity]
-            table = self.relation(next(iter(base.get_conversion_states()), None))
-            tables.add(table)
-            columns = [
-                f"{text.literal(identity)} AS rule_id",
-                f"CAST({text.identifier(self.event_id)} AS VARCHAR) AS event_id",
-                f"{text.identifier(self.timestamp)} AS event_time",
-            ]
-            columns += [
-                f"{self.text(field) if field in needed else 'CAST(NULL AS VARCHAR)'} AS {text.identifier('f:' + field)}"
-                for field in fields
-            ]
-            predicate = " OR ".join(base.get_conversion_result())
-            branches.append(f"SELECT {', '.join(columns)} FROM {table} WHERE {predicate}")
-        ends = " UNION ALL ".join(
-            f"SELECT max({text.identifier(self.timestamp)}) AS t FROM {table}" for table in sorted(tables)
-        )
-        statement = compiled.sql("matches", observed_until=self.observed_until or f"(SELECT max(t) FROM ({ends}))")
-        matches = "\n  UNION ALL ".join(branches)
-        return [f"WITH matches AS MATERIALIZED (\n  {matches}\n)\n" + statement.replace("WITH ", ", ", 1)]
+        return [statements.correlation(self, rule, compile_correlation(rule))]
 
     convert_correlation_event_count_rule = _convert_correlation
     convert_correlation_value_count_rule = _convert_correlation
@@ -436,47 +435,3 @@ def _joined(operator: str, expressions: list[str]) -> str | None:
     if not expressions:
         return None
     return expressions[0] if len(expressions) == 1 else "(" + f" {operator} ".join(expressions) + ")"
-
-
-def _alternatives(args: Iterable[Any]) -> Iterable[Any]:
-    """Arguments of an OR with those of inner ORs and expansions in their place."""
-    for arg in args:
-        if isinstance(arg, ConditionOR):
-            yield from _alternatives(arg.args)
-        elif isinstance(arg, ConditionFieldEqualsValueExpression) and isinstance(arg.value, SigmaExpansion):
-            yield from _alternatives(
-                ConditionFieldEqualsValueExpression(arg.field, value) for value in arg.value.values
-            )
-        else:
-            yield arg
-
-
-def comparable(cond: object) -> tuple[bool, list[tuple[text.Part, ...]]] | None:
-    """(cased, texts) if the condition compares a field with texts."""
-    if not isinstance(cond, ConditionFieldEqualsValueExpression):
-        return None
-    value: SigmaType = cond.value
-    match value:
-        case SigmaString():
-            return text.is_cased(value), [text.folded_parts(value)]
-        case SigmaTimestampPart():
-            return None
-        case SigmaNumber():
-            return False, [(spelling,) for spelling in _spellings(value)]
-        case SigmaBool():
-            return False, [("true" if value.boolean else "false",)]
-        case _:
-            return None
-
-
-def _spellings(value: SigmaNumber) -> list[str]:
-    number = _number(value)
-    return [number, number + ".0"] if isinstance(value.number, int) else [number]
-
-
-def _number(value: SigmaNumber) -> str:
-    return text.fold(str(value.number))
-
-
-def _part(part: TimestampPart) -> str:
-    return part.name.lower()

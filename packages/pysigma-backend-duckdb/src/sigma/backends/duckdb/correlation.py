@@ -1,7 +1,6 @@
-"""Sigma correlation rules as one statement over a relation of matches: one row a burst, with its evidence.
+"""Sigma correlation rules, checked, resolved and ready to be run over a relation of matches.
 
-A burst is the windows of one group that satisfy the condition and overlap. How windows are found stands in windows.py,
-which event matches which rule is told by the caller's relation.
+The SQL stands in bursts.py and windows.py; which event matches which rule is told by the caller's relation.
 """
 
 import itertools
@@ -28,22 +27,12 @@ from sigma.exceptions import (
 )
 from sigma.rule import SigmaRule
 
-from . import windows
-from .text import identifier, literal, number
+from . import bursts
+from .bursts import OPERATORS, Node, Reference
 from .windows import Clause
 
 Operator = SigmaCorrelationConditionOperator
-OPERATORS = {
-    Operator.LT: "<",
-    Operator.LTE: "<=",
-    Operator.GT: ">",
-    Operator.GTE: ">=",
-    Operator.EQ: "=",
-    Operator.NEQ: "!=",
-}
-NUMERIC = ("value_sum", "value_avg", "value_median", "value_percentile")
 MAX_CLAUSES = 64  # each is a pass over the matches; more is a condition nobody can check by reading either
-EVIDENCE_IDS = 100  # of the events of a burst so many are named, all are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ class CompiledCorrelation:
     needed_fields: Mapping[str, tuple[str, ...]]
     generate: bool
     output: bool
-    node: "Node"
+    node: Node
 
     def sql(self, matches: str, *, observed_until: str | None = None) -> str:
         """Statement over `matches` (SQL of a relation) with one row a burst.
@@ -87,33 +76,7 @@ class CompiledCorrelation:
             SQL with the columns group_values VARCHAR[], first_time, last_time, event_ids VARCHAR[] (the first 100 in
             time order), event_count BIGINT, value DOUBLE (the farthest the measure went in the burst).
         """
-        return _statement(self.node, matches, observed_until or f"(SELECT max(event_time) FROM {matches})")
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A rule that a correlation reads, with the fields behind the correlation's own names for them."""
-
-    rule_id: str
-    node: "Node | None"
-    groups: tuple[str, ...]
-    value: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A correlation, checked and resolved."""
-
-    rule_id: str
-    title: str
-    type: str
-    span: int  # microseconds
-    group_by: tuple[str, ...]
-    references: tuple[Reference, ...]
-    clauses: tuple[Clause, ...]  # of ordered and extended ones
-    operator: Operator | None
-    threshold: float
-    percentile: float
+        return bursts.statement(self.node, matches, observed_until or f"(SELECT max(event_time) FROM {matches})")
 
 
 def rule_id(rule: SigmaRule | SigmaCorrelationRule) -> str:
@@ -213,8 +176,8 @@ def _check_inner(rule: SigmaCorrelationRule, inner: Node, groups: Sequence[str],
     missing = [field for field in [*groups, *([value] if value else [])] if field not in offered]
     if missing:
         msg = (
-            f"Correlation {rule.title!r} needs the field {missing[0]!r} of the correlation {inner.title!r}, whose rows have only "
-            f"{sorted(inner.group_by)}; add the field to the group-by of {inner.title!r} or give an alias for it"
+            f"Correlation {rule.title!r} needs the field {missing[0]!r} of the correlation {inner.title!r}, whose rows "
+            f"have only {sorted(inner.group_by)}; add the field to the group-by of {inner.title!r} or give an alias for it"
         )
         raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
 
@@ -242,8 +205,8 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
         terms = {(a, b) for a, b in terms if not any((c, d) != (a, b) and c <= a and d <= b for c, d in terms)}
         if any(not present for present, _ in terms):
             msg = (
-                f"Correlation {rule.title!r}: {condition.expression!r} can hold where nothing at all matched, and no row could "
-                "say where; join each `not` by `and` to a rule that matches"
+                f"Correlation {rule.title!r}: {condition.expression!r} can hold where nothing at all matched, and no row "
+                "could say where; join each `not` by `and` to a rule that matches"
             )
             raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
         return tuple(Clause(a, b, ordered) for a, b in sorted((tuple(sorted(a)), tuple(sorted(b))) for a, b in terms))
@@ -258,8 +221,8 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
         wanted = steps
     else:
         msg = (
-            f"Correlation {rule.title!r}: an order needs its rules to match, so {OPERATORS[condition.op]} {condition.count} is no "
-            f"condition for it; use `gte` with at most {steps}, or an extended condition with `not`"
+            f"Correlation {rule.title!r}: an order needs its rules to match, so {OPERATORS[condition.op]} {condition.count} "
+            f"is no condition for it; use `gte` with at most {steps}, or an extended condition with `not`"
         )
         raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
     if not 1 <= wanted <= steps:
@@ -271,7 +234,7 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
 
 
 def _too_many(rule: SigmaCorrelationRule) -> str:
-    return f"Correlation {rule.title!r} has more than {MAX_CLAUSES} ways to be satisfied; split it into several correlations"
+    return f"Correlation {rule.title!r} has more than {MAX_CLAUSES} ways to be satisfied; split it into several"
 
 
 def _terms(
@@ -298,160 +261,3 @@ def _terms(
     if len(terms) > MAX_CLAUSES:
         raise SigmaFeatureNotSupportedByBackendError(_too_many(rule), source=rule.source)
     return terms
-
-
-# SQL
-
-
-def _statement(node: Node, matches: str, observed_until: str) -> str:
-    tables: dict[str, str] = {
-        "matches_": f"SELECT *, epoch_us(event_time) AS ts FROM {matches} WHERE event_time IS NOT NULL AND event_id IS NOT NULL",
-        "observed_": f"SELECT epoch_us({observed_until}) AS ts",
-    }
-    _add(node, "n", tables)
-    ctes = ",\n".join(f"{name} AS MATERIALIZED (\n  {sql}\n)" for name, sql in tables.items())
-    groups = ", ".join(f"any_value(d{index})" for index in range(len(node.group_by)))
-    return f"""WITH {ctes}
-SELECT CAST([{groups}] AS VARCHAR[]) AS group_values, min(event_time) AS first_time, max(event_time) AS last_time,
-  list(eid ORDER BY place) FILTER (place <= {EVIDENCE_IDS}) AS event_ids, count(*) AS event_count,
-  CAST(any_value(value) AS DOUBLE) AS value
-FROM (SELECT *, row_number() OVER (PARTITION BY b ORDER BY ts, eid) AS place FROM n_evidence) JOIN n_burst USING (b)
-GROUP BY b ORDER BY first_time, last_time, group_values"""
-
-
-def _add(node: Node, name: str, tables: dict[str, str]) -> None:
-    """Tables of a node: `_in` matches, `_part` matches per clause, `_cover`, `_burst`, `_evidence`, `_row` for a parent."""
-    groups = [f"g{index}" for index in range(max(1, len(node.group_by)))]
-    keys = ", ".join(groups)
-    branches = []
-    for slot, reference in enumerate(node.references):
-        if reference.node is None:
-            branches.append(_branch_of_rule(node, slot, reference))
-        else:
-            _add(reference.node, f"{name}{slot}", tables)
-            branches.append(_branch_of_correlation(node, slot, reference, f"{name}{slot}"))
-    tables[f"{name}_in"] = "\n  UNION ALL ".join(branches)
-    satisfied = _windows(node, name, groups, tables)
-    better = "min" if node.operator in (Operator.LT, Operator.LTE) else "max"
-    # all windows are as long as the timespan, so the one before in time is the one that can overlap
-    tables[f"{name}_window"] = (
-        f"SELECT *, sum(fresh) OVER (PARTITION BY {keys}, clause ORDER BY w_end ROWS UNBOUNDED PRECEDING) AS c FROM ("
-        f"SELECT *, CASE WHEN w_start <= lag(w_end) OVER (PARTITION BY {keys}, clause ORDER BY w_end) THEN 0 ELSE 1 END AS fresh "
-        f"FROM ({satisfied}))"
-    )
-    tables[f"{name}_cover"] = (
-        f"SELECT {keys}, clause, c, min(w_start) AS c_start, max(w_end) AS c_end, {better}(value) AS value "
-        f"FROM {name}_window GROUP BY {keys}, clause, c"
-    )
-    tables[f"{name}_joined"] = (
-        f"SELECT {keys}, clause, c, c_start, c_end, value, "
-        f"sum(fresh) OVER (PARTITION BY {keys} ORDER BY c_start, c_end, clause ROWS UNBOUNDED PRECEDING) AS s FROM ("
-        f"SELECT *, CASE WHEN c_start <= max(c_end) OVER (PARTITION BY {keys} ORDER BY c_start, c_end, clause "
-        f"ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS fresh FROM {name}_cover)"
-    )
-    tables[f"{name}_numbered"] = f"SELECT *, dense_rank() OVER (ORDER BY {keys}, s) AS b FROM {name}_joined"
-    tables[f"{name}_taken"] = (
-        f"SELECT n.b, p.* FROM {name}_part p ASOF JOIN {name}_numbered n "
-        f"ON {' AND '.join(f'p.{key} = n.{key}' for key in groups)} AND p.clause = n.clause AND p.ts >= n.c_start "
-        "WHERE p.ts <= n.c_end AND p.reach BETWEEN n.c_start AND n.c_end"
-        + (" AND p.v IS NOT NULL" if node.type in NUMERIC else "")
-    )
-    shown = "".join(f", arg_min(d{index}, (ts, eid)) AS d{index}" for index in range(len(node.group_by)))
-    tables[f"{name}_burst"] = (
-        f"SELECT b, {better}(n.value) AS value{shown} FROM {name}_numbered n JOIN {name}_taken USING (b) GROUP BY b"
-    )
-    evidence = [f"SELECT b, eid, ts, event_time FROM {name}_taken WHERE inner_b IS NULL"]
-    for slot, reference in enumerate(node.references):
-        if reference.node is not None:
-            evidence.append(
-                f"SELECT t.b, e.eid, e.ts, e.event_time FROM (SELECT b, inner_b, min(inner_start) AS i_start, "
-                f"max(inner_end) AS i_end FROM {name}_taken WHERE slot = {slot} GROUP BY b, inner_b) t "
-                f"JOIN {name}{slot}_evidence e ON e.b = t.inner_b AND e.ts BETWEEN t.i_start AND t.i_end"
-            )
-    tables[f"{name}_evidence"] = (
-        "\n  UNION ".join(evidence) if len(evidence) > 1 else evidence[0].replace("SELECT", "SELECT DISTINCT", 1)
-    )
-
-
-def _branch_of_rule(node: Node, slot: int, reference: Reference) -> str:
-    fields = [identifier("f:" + field) for field in reference.groups]
-    value = identifier("f:" + reference.value) if reference.value else "NULL"
-    if node.type in NUMERIC:
-        value = number(value)
-    elif node.type == "value_count":
-        value = f"lower({value})"
-    columns = [f"{slot} AS slot", "event_id AS eid", "ts", "event_time", f"{value} AS v"]
-    columns += [f"lower({field}) AS g{index}" for index, field in enumerate(fields)] or ["'' AS g0"]
-    columns += [f"{field} AS d{index}" for index, field in enumerate(fields)]
-    columns += [
-        "CAST(NULL AS BIGINT) AS inner_b",
-        "CAST(NULL AS BIGINT) AS inner_start",
-        "CAST(NULL AS BIGINT) AS inner_end",
-    ]
-    present = "".join(f" AND {field} IS NOT NULL" for field in fields)
-    return f"SELECT {', '.join(columns)} FROM matches_ WHERE rule_id = {literal(reference.rule_id)}{present}"
-
-
-def _branch_of_correlation(node: Node, slot: int, reference: Reference, inner_name: str) -> str:
-    inner = reference.node
-    assert inner is not None
-
-    def column(field: str, letter: str) -> str:
-        if field in inner.group_by:
-            return f"{'w' if letter == 'g' else 'u'}.{letter}{inner.group_by.index(field)}"
-        return "CAST(w.value AS VARCHAR)"
-
-    value = column(reference.value, "g") if reference.value else "NULL"
-    if node.type in NUMERIC:
-        value = number(value)
-    columns = [
-        f"{slot} AS slot",
-        f"'{inner_name}:' || n.b || ':' || w.w_start || ':' || w.w_end AS eid",
-        "w.w_end AS ts",
-    ]
-    columns += ["NULL AS event_time", f"{value} AS v"]
-    columns += [f"{column(field, 'g')} AS g{index}" for index, field in enumerate(reference.groups)] or ["'' AS g0"]
-    columns += [f"{column(field, 'd')} AS d{index}" for index, field in enumerate(reference.groups)]
-    columns += ["n.b AS inner_b", "w.w_start AS inner_start", "w.w_end AS inner_end"]
-    keys = ", ".join(f"g{index}" for index in range(max(1, len(inner.group_by))))
-    return (
-        f"SELECT DISTINCT {', '.join(columns)} FROM {inner_name}_window w JOIN {inner_name}_numbered n USING ({keys}, clause, c) "
-        f"JOIN {inner_name}_burst u ON u.b = n.b"
-    )
-
-
-def _windows(node: Node, name: str, groups: Sequence[str], tables: dict[str, str]) -> str:
-    """SELECT of the satisfied windows (group, clause, w_start, w_end, value); adds `_part` to the tables."""
-    relation, keys = f"{name}_in", ", ".join(groups)
-    if node.clauses:
-        parts, found = [], []
-        for index, clause in enumerate(node.clauses):
-            statements = windows.chained(relation, groups, node.span, clause, "(SELECT ts FROM observed_)")
-            names = [f"{name}_clause{index}_{place}" for place in range(len(statements))]
-            for place, statement in enumerate(statements):
-                tables[names[place]] = statement.format(*names)
-            kept = ", ".join(map(str, clause.present))
-            parts.append(f"SELECT *, {index} AS clause FROM {names[-1]} WHERE slot IN ({kept})")
-            found.append(
-                f"SELECT DISTINCT {keys}, {index} AS clause, w_start, w_end, {len(clause.present)} AS value "
-                f"FROM {names[-1]} WHERE w_start IS NOT NULL"
-            )
-        tables[f"{name}_part"] = "\n  UNION ALL ".join(parts)
-        return "\n  UNION ALL ".join(found)
-    match node.type:
-        case "event_count":
-            measured = windows.counted(relation, groups, node.span)
-        case "value_count":
-            measured = windows.counted_distinct(relation, groups, node.span, "v")
-        case "temporal":
-            measured = windows.counted_distinct(relation, groups, node.span, "slot")
-        case "value_sum" | "value_avg":
-            measured = windows.aggregated(relation, groups, node.span, f"{node.type.removeprefix('value_')}(v)")
-        case _:
-            measured = windows.aggregated(relation, groups, node.span, f"quantile_cont(v, {node.percentile / 100})")
-    tables[f"{name}_part"] = f"SELECT *, ts AS reach, 0 AS clause FROM {relation}"
-    assert node.operator is not None
-    return (
-        f"SELECT {keys}, 0 AS clause, w_start, w_end, value FROM ({measured}) "
-        f"WHERE value {OPERATORS[node.operator]} {node.threshold}"
-    )

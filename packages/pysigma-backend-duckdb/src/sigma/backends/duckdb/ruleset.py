@@ -1,4 +1,4 @@
-"""Rules compiled for an engine that evaluates many of them at once: conditions, the fields they read, and what routes events.
+"""Rules compiled for an engine that evaluates many at once: conditions, fields they read, what routes events.
 
 How a condition becomes SQL is the backend's; running the statements is the engine's.
 """
@@ -16,8 +16,9 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaExpansion, SigmaFieldReference
 
 from . import text
-from .backend import DuckDBBackend, comparable
+from .backend import DuckDBBackend
 from .correlation import CompiledCorrelation, compile_correlation, rule_id
+from .values import comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,9 @@ class CompiledRuleset:
 
 
 def compile_ruleset(collection: SigmaCollection, backend: DuckDBBackend) -> CompiledRuleset:
-    """Compile all rules; with the backend's `collect_errors` rules that cannot be are in `errors`, else the first raises.
+    """Compile all rules; with `collect_errors` those that cannot be are in `errors`, else the first of them raises.
 
-    The backend's pipeline changes the rules of the collection as pySigma's own conversion does: compile a collection once.
+    The backend's pipeline changes the rules as pySigma's own conversion does: compile a collection once.
     """
     backend.init_processing_pipeline("condition")
     errors: list[tuple[SigmaRule | SigmaCorrelationRule, SigmaError]] = []
@@ -103,7 +104,8 @@ def _resolve_each(collection: SigmaCollection) -> list[tuple[SigmaRule | SigmaCo
 def _refuse_unusable(rule: SigmaCorrelationRule, unusable: set[int]) -> None:
     for reference in rule.referenced_rules:
         if id(reference.rule) in unusable:
-            msg = f"Correlation {rule.title!r} reads {reference.rule.title!r}, which could not be compiled; correct that rule first"
+            broken = reference.rule.title
+            msg = f"Correlation {rule.title!r} reads {broken!r}, which could not be compiled; correct that rule first"
             raise SigmaCorrelationRuleError(msg, source=rule.source)
 
 
@@ -111,7 +113,8 @@ def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | Non
     bare: list[str] = []
 
     def keep(_rule: Any, _format: str | None, _index: int, _condition: Any, result: Any) -> Any:
-        bare.append(result)
+        if result is not None:
+            bare.append(result)
         return result
 
     collecting, backend.collect_errors = backend.collect_errors, False
@@ -119,9 +122,9 @@ def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | Non
         backend.convert_rule(rule, "condition", keep)
     finally:
         backend.collect_errors = collecting
-    if not any(bare):
+    if not bare:
         return None
-    predicate = " OR ".join(query for query in bare if query is not None)
+    predicate = " OR ".join(bare)
     trees = [condition.parsed for condition in rule.detection.parsed_condition]
     leaves = [leaf for tree in trees for leaf in _leaves(tree)]
     necessary = _any([_necessary(tree) for tree in trees])

@@ -38,6 +38,12 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def json_path(column: str, field: str) -> str:
+    """SQL of the text at a dotted path of a JSON column; missing and JSON null are NULL, an array is its JSON."""
+    steps = (step.replace("~", "~0").replace("/", "~1") for step in field.split("."))
+    return f"json_extract_string({identifier(column)}, {literal('/' + '/'.join(steps))})"
+
+
 def fold(value: str) -> str:
     """Lower case as DuckDB's lower() has it: one code point to one code point (tested on all of them)."""
     if value.isascii():
@@ -62,8 +68,8 @@ def parts_of(value: SigmaString) -> tuple[Part, ...]:
     for part in value.s:
         if isinstance(part, Placeholder):
             msg = (
-                f"Placeholder %{part.name}% has no values; give them with a pipeline (ValueListPlaceholderTransformation) "
-                "or drop the modifier 'expand'"
+                f"Placeholder %{part.name}% has no values; give them with a pipeline "
+                "(ValueListPlaceholderTransformation) or drop the modifier 'expand'"
             )
             raise SigmaPlaceholderError(msg)
         if part == "" or (part is SpecialChars.WILDCARD_MULTI and parts and parts[-1] is part):

@@ -7,6 +7,7 @@ Windows are closed at both ends: an event exactly one timespan before another li
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ def counted(relation: str, groups: Sequence[str], span: int) -> str:
     keys = ", ".join(groups)
     return (
         f"SELECT DISTINCT {keys}, ts - {span} AS w_start, ts AS w_end, count(*) OVER ({_partition(groups)} ORDER BY ts "
-        f"RANGE BETWEEN {span} PRECEDING AND CURRENT ROW) AS value FROM (SELECT DISTINCT {keys}, eid, ts FROM {relation})"
+        f"RANGE BETWEEN {span} PRECEDING AND CURRENT ROW) AS value "
+        f"FROM (SELECT DISTINCT {keys}, eid, ts FROM {relation})"
     )
 
 
@@ -46,10 +48,12 @@ def counted_distinct(relation: str, groups: Sequence[str], span: int, value: str
         f"WITH seen AS (SELECT DISTINCT {keys}, ts, {value} AS u FROM {relation} WHERE {value} IS NOT NULL), "
         f"runs AS (SELECT {keys}, ts, lag(ts) OVER w AS previous, lead(ts) OVER w AS next FROM seen "
         f"WINDOW w AS ({_partition([*groups, 'u'])} ORDER BY ts)), "
-        f"steps AS (SELECT {keys}, ts, 1 AS step, FALSE AS is_match FROM runs WHERE previous IS NULL OR previous < ts - {span} "
+        f"steps AS (SELECT {keys}, ts, 1 AS step, FALSE AS is_match FROM runs "
+        f"WHERE previous IS NULL OR previous < ts - {span} "
         f"UNION ALL SELECT {keys}, ts + {span} + 1, -1, FALSE FROM runs WHERE next IS NULL OR next > ts + {span} "
         f"UNION ALL SELECT DISTINCT {keys}, ts, 0, TRUE FROM {relation}), "
-        f"sums AS (SELECT *, sum(step) OVER ({_partition(groups)} ORDER BY ts RANGE UNBOUNDED PRECEDING) AS value FROM steps) "
+        f"sums AS (SELECT *, sum(step) OVER ({_partition(groups)} ORDER BY ts RANGE UNBOUNDED PRECEDING) AS value "
+        f"FROM steps) "
         f"SELECT {keys}, ts - {span} AS w_start, ts AS w_end, value FROM sums WHERE is_match"
     )
 
@@ -68,8 +72,8 @@ def aggregated(relation: str, groups: Sequence[str], span: int, aggregate: str) 
 def chained(relation: str, groups: Sequence[str], span: int, clause: Clause, observed_until: str) -> list[str]:
     """Statements whose last gives the matches that take part in a clause; `{0}`, `{1}` in one name those before it.
 
-    The last has the relation's columns and `reach` (for a backward window the latest start of a chain of steps that ends
-    in this match, for a forward window the earliest end of one that begins in it) and `w_start`, `w_end` (the
+    The last has the relation's columns and `reach` (for a backward window the latest start of a chain of steps that
+    ends in this match, for a forward window the earliest end of one that begins in it) and `w_start`, `w_end` (the
     window anchored at this match, NULL if it does not satisfy the clause).
     """
     return (
@@ -84,18 +88,20 @@ def _backward(relation: str, groups: Sequence[str], span: int, clause: Clause) -
     start = f"CASE WHEN slot = {clause.present[0]} THEN ts END" if clause.ordered else "ts"
     statements = [f"SELECT *, {start} AS reach FROM {relation} WHERE slot IN ({slots})"]
     if clause.ordered:
-        for before, slot in zip(clause.present, clause.present[1:], strict=False):
+        for before, slot in pairwise(clause.present):
             latest = (
                 f"max(reach) FILTER (slot = {before}) OVER ({_partition(groups)} ORDER BY ts "
                 "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
             )
             statements.append(
-                f"SELECT * REPLACE (CASE WHEN slot = {slot} THEN {latest} ELSE reach END AS reach) FROM {{{len(statements) - 1}}}"
+                f"SELECT * REPLACE (CASE WHEN slot = {slot} THEN {latest} ELSE reach END AS reach) "
+                f"FROM {{{len(statements) - 1}}}"
             )
         satisfied = f"slot = {clause.present[-1]} AND reach >= ts - {span}"
     else:
         satisfied = " AND ".join(
-            f"max(ts) FILTER (slot = {slot}) OVER ({_partition(groups)} ORDER BY ts RANGE UNBOUNDED PRECEDING) >= ts - {span}"
+            f"max(ts) FILTER (slot = {slot}) OVER ({_partition(groups)} ORDER BY ts RANGE UNBOUNDED PRECEDING) "
+            f">= ts - {span}"
             for slot in clause.present
         )
     statements.append(
@@ -110,14 +116,14 @@ def _forward(relation: str, groups: Sequence[str], span: int, clause: Clause, ob
     end = f"CASE WHEN slot = {clause.present[-1]} THEN ts END" if clause.ordered else "ts"
     statements = [f"SELECT *, {end} AS reach FROM {relation} WHERE slot IN ({present}, {absent})"]
     if clause.ordered:
-        steps = list(clause.present)
-        for slot, after in reversed(list(zip(steps, steps[1:], strict=False))):
+        for slot, after in reversed(list(pairwise(clause.present))):
             earliest = (
                 f"min(reach) FILTER (slot = {after}) OVER ({_partition(groups)} ORDER BY ts "
                 "RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"
             )
             statements.append(
-                f"SELECT * REPLACE (CASE WHEN slot = {slot} THEN {earliest} ELSE reach END AS reach) FROM {{{len(statements) - 1}}}"
+                f"SELECT * REPLACE (CASE WHEN slot = {slot} THEN {earliest} ELSE reach END AS reach) "
+                f"FROM {{{len(statements) - 1}}}"
             )
     ahead = f"OVER ({_partition(groups)} ORDER BY ts RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)"
     if clause.ordered:

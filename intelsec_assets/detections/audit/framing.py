@@ -180,8 +180,9 @@ def is_lines(first: bytes) -> bool:
     """Whether a file that starts with an object holds a line an object, by its first bytes."""
     if _WRAPPER.match(first) or _DIGEST.match(first):
         return False
-    line = first.lstrip().split(b"\n", 1)[0].rstrip()
-    return line.endswith(b"}") or len(line) > MAX_EVENT
+    line, _, rest = first.strip().partition(b"\n")
+    # a single line may be an event or a wrapper that starts with something else: `documents` looks
+    return (bool(rest) and line.rstrip().endswith(b"}")) or len(line) > MAX_EVENT
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes | None:

@@ -27,7 +27,7 @@ ABANDONED_SECONDS = 24 * 3600  # no write takes a day
 ROW_GROUP = 20_000  # rows that a reader must hold: an event has 1.3 kB, some have a hundred
 
 # few of its values repeat, and statistics of whole events help nobody
-_PLAIN = ("event", "event_id", "user_agent")
+_PLAIN = ("event", "event_id")
 REJECTED_SCHEMA = pa.schema(
     [
         ("day", pa.date32()),
@@ -88,6 +88,10 @@ class Landing:
     def landed(self, day: date) -> Landed:
         """Parts of a day's events."""
         return self._landed("events", day)
+
+    def days(self) -> list[date]:
+        """Days that events have landed for, in order."""
+        return self._days("events")
 
     def rejected(self, day: date) -> Landed:
         """Parts of what was rejected of a day's deliveries."""

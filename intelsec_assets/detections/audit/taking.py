@@ -94,7 +94,7 @@ class _Taking:
                 opened.close()
                 try:
                     stream = opened.enter_context(self.place.opened(file))
-                    digest = _sha256(stream)
+                    digest = sha256(stream)
                 except (InboxError, OSError) as error:
                     self.intake.not_fetched[file.key] = str(error)
                     continue
@@ -156,7 +156,8 @@ def _size(rows: pa.Table) -> int:
     return int(rows.get_total_buffer_size())
 
 
-def _sha256(stream: BinaryIO) -> str:
+def sha256(stream: BinaryIO) -> str:
+    """Content hash of a file from where it stands; it stands at its start afterwards."""
     digest = hashlib.sha256()
     while piece := stream.read(_ONE_READ):
         digest.update(piece)

@@ -12,6 +12,7 @@ from intelsec_assets.commands.rules.compile import compile_rules
 from intelsec_assets.commands.rules.coverage import coverage
 from intelsec_assets.commands.rules.explain import explain
 from intelsec_assets.commands.rules.lint import lint
+from intelsec_assets.commands.rules.package import package
 from intelsec_assets.commands.rules.proposals import proposals
 from intelsec_assets.commands.rules.quality import quality
 from intelsec_assets.commands.rules.test import rules_test
@@ -28,6 +29,7 @@ for _name, _command in (
     ("explain", explain),
     ("coverage", coverage),
     ("compile", compile_rules),
+    ("package", package),
     ("backtest", backtest),
     ("quality", quality),
     ("proposals", proposals),

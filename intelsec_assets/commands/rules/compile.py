@@ -12,7 +12,7 @@ import typer
 
 from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, Json, fail, print_json
 from intelsec_assets.detections.errors import RuleError
-from intelsec_assets.settings import REPOSITORY
+from intelsec_assets.settings import from_environment
 
 
 def compile_rules(
@@ -29,19 +29,21 @@ def compile_rules(
 
     Writes detections/compiled/<target>/<rule>.<extension> with a manifest a target, and docs/siem-coverage.md when all
     rules are compiled for all targets. Exit code 1 with --check when a file is not what the rules give; 2 for an
-    unknown rule or target, or without the packages of the extra `siem`. Example: intelsec rules compile root-use --to splunk
+    unknown rule or target, or without the packages of the extra `siem`.
+    Example: intelsec rules compile root-use --to splunk
     """
     from intelsec_assets.detections.sigma.rules import load_any, load_rules
     from intelsec_assets.detections.sigma.siem import compiling, coverage_table, outputs
     from intelsec_assets.detections.sigma.siem.targets import load_targets
 
-    folder = out or outputs.COMPILED
+    detections = from_environment().detections
+    folder = out or detections / outputs.COMPILED.name
     try:
         targets = load_targets()
         everything = (
             load_any([rules_folder])
             if rules_folder is not None
-            else load_rules(REPOSITORY / "detections" / "sigma", with_samples=False)
+            else load_rules(detections / "sigma", with_samples=False)
         )
         compiled = compiling.compile_all(everything.only(rules) if rules else everything, targets, to)
     except RuleError as error:

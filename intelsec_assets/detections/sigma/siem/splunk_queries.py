@@ -21,7 +21,7 @@ class SplunkQueries(SplunkBackend):
 
     def convert_rule(self, rule: Any, *args: Any, **kwargs: Any) -> Any:
         """Numbers of fields start anew: the package keeps them for all its life, also those of rules it refused."""
-        SplunkDeferredORRegularExpression.reset()
+        SplunkDeferredORRegularExpression.reset()  # type: ignore[no-untyped-call]
         return super().convert_rule(rule, *args, **kwargs)
 
     def convert_condition_field_eq_val_str_case_sensitive(self, cond: Any, state: Any) -> Any:

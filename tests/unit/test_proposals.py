@@ -190,7 +190,7 @@ def test_two_false_positives_are_enough_to_tune_and_too_few_to_suppress(rule: Ru
 def test_a_rule_to_hold_is_proposed_for_test_mode(rule: Rule) -> None:
     (proposal,) = proposed(rule, [case(0, None), case(1, "true_positive", call(EVE))], status="hold")
 
-    assert (proposal.kind, proposal.mode, proposal.file) == ("hold", "test", "detections/modes.yml")
+    assert (proposal.kind, proposal.mode, proposal.file) == ("hold", "test", "modes.yml")
     assert "because of what was counted; would have removed 2 of 2 alerts" in proposal.reason
     assert proposed(rule, [case(0, None)], status="hold", mode="test") == []
 
@@ -225,7 +225,7 @@ def test_the_same_proposal_has_the_same_name_on_another_day(rule: Rule) -> None:
 def test_a_dry_run_writes_nothing(rule: Rule, tmp_path: Path) -> None:
     (proposal,) = proposed(rule, [case(n, "false_positive") for n in range(3)])
 
-    shown = apply(proposal, rule, tmp_path, author="ana", day=TODAY)
+    shown = apply(proposal, rule, tmp_path / "detections", author="ana", day=TODAY)
 
     assert not shown.is_written
     assert not (tmp_path / "detections" / "exceptions").exists()
@@ -235,7 +235,7 @@ def test_an_applied_filter_is_an_exception_that_the_loader_takes_until_its_last_
     before = rule.path.read_bytes()
     (proposal,) = proposed(rule, [case(n, "false_positive") for n in range(3)])
 
-    written = apply(proposal, rule, tmp_path, author="ana", day=TODAY, dry_run=False)
+    written = apply(proposal, rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False)
 
     assert written.path == tmp_path / "detections" / "exceptions" / f"key-{proposal.proposal_id}.yml"
     loaded = load_rules(tmp_path / "detections" / "sigma", with_samples=False, as_of=proposal.expires)
@@ -248,23 +248,23 @@ def test_an_applied_filter_is_an_exception_that_the_loader_takes_until_its_last_
     late = load_rules(tmp_path / "detections" / "sigma", with_samples=False, as_of=proposal.expires + timedelta(days=1))
     assert (late.exceptions, len(late.expired)) == ((), 1)
     assert rule.path.read_bytes() == before
-    assert apply(proposal, rule, tmp_path, author="ana", day=TODAY, dry_run=False).text == written.text
+    assert apply(proposal, rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False).text == written.text
 
 
 def test_another_text_in_the_place_is_not_overwritten(rule: Rule, tmp_path: Path) -> None:
     (proposal,) = proposed(rule, [case(n, "false_positive") for n in range(3)])
-    path = apply(proposal, rule, tmp_path, author="ana", day=TODAY, dry_run=False).path
+    path = apply(proposal, rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False).path
     path.write_text(path.read_text() + "# edited by hand\n")
 
     with pytest.raises(RuleError, match="another text"):
-        apply(proposal, rule, tmp_path, author="ana", day=TODAY, dry_run=False)
+        apply(proposal, rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False)
 
 
 def test_the_filter_of_a_correlation_names_the_rule_that_it_counts(tmp_path: Path) -> None:
     counting = written(tmp_path, CORRELATION)
     (proposal,) = proposed(counting, [case(n, "false_positive") for n in range(3)])
 
-    apply(proposal, counting, tmp_path, author="ana", day=TODAY, dry_run=False)
+    apply(proposal, counting, tmp_path / "detections", author="ana", day=TODAY, dry_run=False)
 
     (exception,) = load_rules(tmp_path / "detections" / "sigma", with_samples=False, as_of=TODAY).exceptions
     assert exception.rules == (BASE_ID,)
@@ -286,9 +286,9 @@ def test_values_from_events_stay_values(rule: Rule, tmp_path: Path) -> None:
 def test_a_mode_is_written_beside_those_that_are_there_and_not_into_the_rule(rule: Rule, tmp_path: Path) -> None:
     before = rule.path.read_bytes()
     hold = proposed(rule, [], status="hold")[0]
-    apply(replace(hold, rule_id="another"), rule, tmp_path, author="ana", day=TODAY, dry_run=False)
+    apply(replace(hold, rule_id="another"), rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False)
 
-    apply(hold, rule, tmp_path, author="ana", day=TODAY, dry_run=False)
+    apply(hold, rule, tmp_path / "detections", author="ana", day=TODAY, dry_run=False)
 
     modes = read_modes(tmp_path / "detections" / "modes.yml")
     assert set(modes) == {ID, "another"}

@@ -76,7 +76,7 @@ def test_what_was_applied_is_no_longer_fired_nor_proposed_again(con: duckdb.Duck
     (proposal,) = proposed(con, rules, events, **verdicts)
     assert (proposal.kind, proposal.selections[0][0].kind) == ("suppress", EQUALS)
 
-    apply(proposal, rules.rules[0], tmp_path, author="ana", day=LAST.date(), dry_run=False)
+    apply(proposal, rules.rules[0], tmp_path / "detections", author="ana", day=LAST.date(), dry_run=False)
 
     after = load_rules(tmp_path / "detections" / "sigma", as_of=LAST.date())
     rule, past = past_of(con, rules, events, verdicts)

@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from intelsec_assets import engine
-from intelsec_assets.commands.rules import past as past_module
 from intelsec_assets.commands.rules import rules as app
 from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.detections.sigma.samples_run import land
 from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERTS, CLOUD_AUDIT_EVENTS, SIGMA_FINDINGS
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.settings import from_environment
 from intelsec_assets.tables import Table
 from tests.unit.detection_rows import relation
 from tests.unit.quality_past import FIRST, ID, LAST, RULE, key, past_of, repository
@@ -69,11 +69,8 @@ def place(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, as the place that the commands speak about."""
     root = tmp_path / "place"
     shutil.copytree(built, root)
-    for name, value in (("HOME", root / "home"), ("DATA", root)):
+    for name, value in (("HOME", root / "home"), ("DATA", root), ("DETECTIONS", root / "detections")):
         monkeypatch.setenv(f"INTELSEC_{name}", str(value))
-    for name, value in (("RULES", "sigma"), ("MODES", "modes.yml")):
-        monkeypatch.setattr(past_module, name, root / "detections" / value)
-    monkeypatch.setattr(past_module, "REPOSITORY", root)
     return root
 
 
@@ -121,7 +118,7 @@ def test_an_applied_proposal_is_written_noted_and_gone_from_the_list(place: Path
     day = FIRST.date() + timedelta(days=5)
     (exception,) = load_rules(place / "detections" / "sigma", as_of=day).exceptions
     assert exception.expires == day + timedelta(days=14)
-    with Workspace.of(past_module.workspace_settings(None)).store() as store:
+    with Workspace.of(from_environment()).store() as store:
         (notice,) = store.notices()
     assert (notice.kind, notice.subject) == ("rule changed", "key")
     assert notice.text.startswith(f"ana applied suppress {document['proposal_id']} until")

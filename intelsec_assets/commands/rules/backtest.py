@@ -53,18 +53,18 @@ def backtest(
     from intelsec_assets.detections.quality import replay
 
     end = day_option(last, "--to")
-    with past.opened(data, None) as history:
-        to = end or history.as_of
+    with past.opened(data, None) as known:  # verdicts as they stand now, whatever days are asked about
+        to = end or known.as_of
         since = day_option(first, "--from") or to - timedelta(days=QualityPolicy.window_days - 1)
         if since > to:
             fail(f"--from {since} is after --to {to}", WRONG_USE)
-        if not history.observed(since, to):
+        if not known.has_events(since, to):
             fail(f"the lake holds no events from {since} to {to}. Next: intelsec run --day {to}", FOUND_SOMETHING)
-        rules, _ = past.rules_and_modes(to)
+        rules = known.rules()
         chosen = rules.rule(rule)
         changed = None if rule_file is None else _changed(rules, chosen, rule_file)
         with people.status(f"asking {chosen.name} about {since} to {to}"):
-            test = replay.backtest(history.con, rules, chosen, changed, history.past(chosen, since, to))
+            test = replay.backtest(known.history.con, rules, chosen, changed, known.past(chosen, since, to))
     if json:
         print_json(test.to_json())
     else:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +24,6 @@ from intelsec_assets.commands.faces import (
     fail,
     harmless,
     print_json,
-    workspace_settings,
 )
 from intelsec_assets.commands.rules import past
 from intelsec_assets.commands.rules.quality import Window
@@ -47,11 +47,18 @@ class _Proposed:
 
     proposal: Proposal
     rule: Rule
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The file it writes."""
+        return self.folder / self.proposal.file
 
     def file(self, author: str, day: date, *, dry_run: bool) -> Written:
+        """Write it, or only tell its text."""
         from intelsec_assets.detections.quality.applying import apply
 
-        return apply(self.proposal, self.rule, past.repository(), author=author, day=day, dry_run=dry_run)
+        return apply(self.proposal, self.rule, self.folder, author=author, day=day, dry_run=dry_run)
 
 
 def proposals(
@@ -69,11 +76,10 @@ def proposals(
     Exit code 1 when there are proposals. Example: intelsec rules proposals --apply 3f9c2b7a10
     """
     by = author or getpass.getuser()
-    with past.opened(data, day_option(day)) as history:
-        found = _gather(history, rule, QualityPolicy(window_days=window))
-        as_of = history.as_of
+    with past.opened(data, day_option(day)) as known:
+        found, as_of = _gather(known, rule, window), known.as_of
     if apply is not None:
-        _apply(found, apply, by, as_of, data, json=json)
+        _apply(found, apply, by, as_of, known.workspace, json=json)
     elif json:
         print_json([_document(one, by, as_of) for one in found])
     else:
@@ -81,35 +87,35 @@ def proposals(
     raise typer.Exit(FOUND_SOMETHING if found and apply is None else DONE)
 
 
-def _gather(history: past.History, name: str | None, policy: QualityPolicy) -> list[_Proposed]:
+def _gather(known: past.Known, name: str | None, window: int) -> list[_Proposed]:
     from intelsec_assets.detections.quality import proposals as proposing
     from intelsec_assets.detections.quality import replay
 
-    rules, modes = past.rules_and_modes(history.as_of, with_samples=True)
+    rules, con = known.rules(), known.history.con
     wanted = {rules.rule(name).rule_id} if name else {one.rule_id for one in rules.rules}
-    days = past.window(history.as_of, policy.window_days)
+    first = known.as_of - timedelta(days=window - 1)
     found: list[_Proposed] = []
-    for quality in history.quality(rules, modes, policy):
+    for quality in known.quality(rules, window):
         if quality.rule_id not in wanted:
             continue
         rule = rules.rule(quality.rule_id)
-        of_rule = history.past(rule, days[0], days[-1])
-        present = replay.fired_by(history.con, rules, rule, of_rule) if of_rule.alerts else []
+        of_rule = known.past(rule, first, known.as_of)
+        present = replay.fired_by(con, rules, rule, of_rule) if of_rule.alerts else []
         found += [
-            _Proposed(proposal, rule)
+            _Proposed(proposal, rule, known.folder)
             for proposal in proposing.proposals(
                 quality,
                 rule,
                 replay.cases_of(rule, of_rule, present),
                 replay.positive_events(rule),
-                replay.prover(history.con, rules, rule, of_rule, present),
-                policy,
+                replay.prover(con, rules, rule, of_rule, present),
+                QualityPolicy(window_days=window),
             )
         ]
     return found
 
 
-def _apply(found: list[_Proposed], name: str, author: str, day: date, data: str | None, *, json: bool) -> None:
+def _apply(found: list[_Proposed], name: str, author: str, day: date, workspace: Workspace, *, json: bool) -> None:
     chosen = [one for one in found if one.proposal.proposal_id == name]
     if not chosen:
         there = ", ".join(one.proposal.proposal_id for one in found) or "none"
@@ -117,7 +123,7 @@ def _apply(found: list[_Proposed], name: str, author: str, day: date, data: str 
     one = chosen[0]
     written = one.file(author, day, dry_run=False)
     text = f"{author} applied {one.proposal.kind} {name} until {one.proposal.expires}: {one.proposal.reason}"
-    with Workspace.of(workspace_settings(data)).store() as store:
+    with workspace.store() as store:
         store.add_notice(NOTICE, one.rule.name, text, system_clock())
     if json:
         print_json({**one.proposal.to_json(), "written": str(written.path)})
@@ -128,7 +134,7 @@ def _apply(found: list[_Proposed], name: str, author: str, day: date, data: str 
 
 
 def _document(one: _Proposed, author: str, day: date) -> dict[str, Any]:
-    return {**one.proposal.to_json(), "text": one.file(author, day, dry_run=True).text}
+    return {**one.proposal.to_json(), "file": str(one.path), "text": one.file(author, day, dry_run=True).text}
 
 
 def _print(found: list[_Proposed], as_of: date) -> None:
@@ -141,5 +147,5 @@ def _print(found: list[_Proposed], as_of: date) -> None:
             typer.echo(f"    not when  {harmless(' and '.join(map(str, conditions)))}")
         if proposal.mode:
             typer.echo(f"    mode      {proposal.mode}")
-        typer.echo(f"    writes    {proposal.file}")
+        typer.echo(f"    writes    {one.path}")
         typer.echo(f"    apply     intelsec rules proposals --apply {proposal.proposal_id}")

@@ -32,11 +32,10 @@ def quality(day: Day = None, window: Window = QualityPolicy.window_days, data: D
 
     Exit code 1 when a rule should be tuned, held or retired. Example: intelsec rules quality --window 14
     """
-    with past.opened(data, day_option(day)) as history:
-        rules, modes = past.rules_and_modes(history.as_of)
-        rows = history.quality(rules, modes, QualityPolicy(window_days=window))
+    with past.opened(data, day_option(day)) as known:
+        rules, as_of = known.rules(), known.as_of
+        rows = known.quality(rules, window)
         names = {rule.rule_id: rule.name for rule in rules.rules}
-        as_of = history.as_of
     rows.sort(key=lambda row: (_WORST_FIRST.index(row.status), -row.alerts, row.rule_title))
     if json:
         print_json([{**row.row(), "name": names.get(row.rule_id)} for row in rows])

@@ -36,12 +36,12 @@ class Written:
     is_written: bool
 
 
-def apply(proposal: Proposal, rule: Rule, repository: Path, *, author: str, day: date, dry_run: bool = True) -> Written:
-    """Write the file of a proposal below the repository's root; only tell its text unless `dry_run` is False.
+def apply(proposal: Proposal, rule: Rule, folder: Path, *, author: str, day: date, dry_run: bool = True) -> Written:
+    """Write the file of a proposal into the folder of detections; only tell its text unless `dry_run` is False.
 
     RuleError if the text could not be loaded as it should, or another text is there already.
     """
-    path = repository / proposal.file
+    path = folder / proposal.file
     if proposal.mode is None:
         text = exception_text(proposal, rule, author, day)
         _check(text, path)

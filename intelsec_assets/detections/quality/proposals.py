@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from intelsec_assets.detections.quality.backtest import VERDICTS, Backtest
 from intelsec_assets.detections.quality.filter_search import EQUALS, Condition, Fields, search
 from intelsec_assets.detections.quality.firings import Raised
+from intelsec_assets.detections.quality.modes import MODES_FILE
 from intelsec_assets.detections.quality.rule_facts import LIVE, RETIRED, TEST
 from intelsec_assets.detections.quality.rule_quality import HOLD, NEVER_FIRED, RETIRE, QualityPolicy, RuleQuality
 from intelsec_assets.detections.quality.verdicts import BENIGN_TRUE_POSITIVE, FALSE_POSITIVE, TRUE_POSITIVE
@@ -60,7 +61,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Something that could be done about a rule. `file` is what applying it writes, from the repository's root."""
+    """Something that could be done about a rule. `file` is what applying it writes, from the folder of detections."""
 
     proposal_id: str
     kind: str  # suppress | tune | hold | retire
@@ -191,7 +192,7 @@ def _filter(
         reason=reason,
         expires=quality.day + timedelta(days=LIFETIMES[kind]),
         effect=effect,
-        file=f"detections/exceptions/{rule.name}-{name}.yml",
+        file=f"exceptions/{rule.name}-{name}.yml",
         selections=tuple(selections),
         proposed_from=tuple(case.alert.alert_id for case in cases),
     )
@@ -226,7 +227,7 @@ def _mode(kind: str, mode: str, quality: RuleQuality, rule: Rule, cases: Sequenc
         reason=f"{quality.reason}; {effect}" if cases else quality.reason,
         expires=quality.day + timedelta(days=LIFETIMES[kind]),
         effect=effect,
-        file="detections/modes.yml",
+        file=MODES_FILE,
         mode=mode,
         proposed_from=tuple(case.alert.alert_id for case in cases if case.alert.verdict == FALSE_POSITIVE),
     )

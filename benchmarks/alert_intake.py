@@ -8,12 +8,14 @@ tables are counted afterwards; a count that is off is an error, not a figure.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -67,16 +69,33 @@ def findings(count: int, *, joining: bool) -> list[Finding]:
     return made
 
 
-def taken(url: str, listed: list[Finding]) -> dict[str, float]:
-    """Seconds and counts of one intake of all of them."""
+def taken(url: str, listed: list[Finding], server: int) -> dict[str, float]:
+    """Seconds, CPU seconds of program and server, and counts of one intake of all of them."""
     with Store.open(url) as store:
         service = AlertService(store, lambda: BEGIN + timedelta(days=1))
+        before = family_cpu_seconds(server)
         with watched() as figures:
             intake = service.take(listed)
+        figures["server_cpu_seconds"] = family_cpu_seconds(server) - before
     return {**figures, "created": len(intake.created), "merged": len(intake.merged)}
 
 
-def killed(url: str, count: int) -> dict[str, int]:
+def family_cpu_seconds(parent: int) -> float:
+    """CPU seconds so far of a process and its living children."""
+    ticks = 0
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(entry.name) == parent or int(fields[1]) == parent:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def killed(url: str, count: int, server: int) -> dict[str, int]:
     """An intake killed in its middle, and the next one with the same findings."""
     command = [sys.executable, "-m", "benchmarks.alert_intake", "--victim"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:
@@ -94,7 +113,7 @@ def killed(url: str, count: int) -> dict[str, int]:
     there = rows(url)["findings"]
     if there < confirmed:
         raise ValueError(f"{confirmed} findings were confirmed before the kill, {there} are there")
-    intake = taken(url, findings(count, joining=False))
+    intake = taken(url, findings(count, joining=False), server)
     found = rows(url)
     if found != {"alerts": count, "findings": count, "events": count}:
         raise ValueError(f"expected {count} of each after the second intake, found {found}")
@@ -134,8 +153,8 @@ def main() -> None:
     with postgresql.running(programs, durable=True) as server:
         for name, joining in (("every finding an alert", False), ("nine of ten join an alert", True)):
             with server.database() as database:
-                ways[name] = taken(server.url(database), findings(count, joining=joining))
-                again = taken(server.url(database), findings(count, joining=joining))
+                ways[name] = taken(server.url(database), findings(count, joining=joining), server.process.pid)
+                again = taken(server.url(database), findings(count, joining=joining), server.process.pid)
                 if again["created"] or again["merged"]:
                     raise ValueError(f"{name}: the same findings again made {again}")
                 ways[name] |= {"again_seconds": again["seconds"], "per_second": count / ways[name]["seconds"]}
@@ -149,7 +168,7 @@ def main() -> None:
                         service.take([one])
             per_second = len(some) / figures["seconds"]
         with server.database() as database:
-            kill = killed(server.url(database), count)
+            kill = killed(server.url(database), count, server.process.pid)
     answer(findings=count, ways=ways, one_at_a_time_per_second=per_second, killed=kill)
 
 

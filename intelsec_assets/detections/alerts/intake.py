@@ -146,14 +146,16 @@ class _Planner:
         self._seen.add(finding.finding_id)
         if finding.kind == FLOOD:
             self._said["held"].append(finding.rule_id)
-            self._join_or_raise(finding, intake_key(finding), self._of_key(intake_key(finding)))
+            key = intake_key(finding)
+            self._join_or_raise(finding, key, self._of_key(key))
             return
         key = intake_key(finding)
         touching = [alert for alert in self._of_key(key) if joining.touches(alert, finding)]
         if not touching and self._is_over_budget(finding):
             self._said["held"].append(finding.rule_id)
             key = budget_key(finding)
-            touching = self._of_key(key)
+            self._join_or_raise(finding, key, self._of_key(key), is_budget=True)
+            return
         self._join_or_raise(finding, key, touching)
 
     def finished(self) -> Plan:
@@ -182,7 +184,7 @@ class _Planner:
         count = self._counts.get((finding_rule_key(finding), day_of(finding)), 0)
         return count >= math.ceil(finding.noise_budget)
 
-    def _join_or_raise(self, finding: Finding, key: str, touching: list[Alert]) -> None:
+    def _join_or_raise(self, finding: Finding, key: str, touching: list[Alert], *, is_budget: bool = False) -> None:
         ids = {alert.alert_id for alert in touching}
         # an alert that is part of another one is no place of its own
         apart = [alert for alert in touching if alert.duplicate_of not in ids]
@@ -196,11 +198,10 @@ class _Planner:
         elif apart:
             self._suppress(finding, max(apart, key=lambda alert: (alert.joined_to, alert.alert_id)))
         else:
-            self._raise(finding, key)
+            self._raise(finding, key, is_budget=is_budget)
 
-    def _raise(self, finding: Finding, key: str) -> None:
+    def _raise(self, finding: Finding, key: str, *, is_budget: bool) -> None:
         at = self._raised_at(finding)
-        is_budget = key != intake_key(finding)
         group = None
         if not is_budget:
             who = entity_key(finding.mode, finding.entity)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from intelsec_assets.detections.findings import LEVELS, LIVE
 
@@ -137,6 +138,7 @@ class Alert:
         return rule_key(self.engine, self.rule_id, self.mode)
 
 
+@lru_cache(maxsize=10_000)
 def rule_key(engine: str, rule_id: str, mode: str) -> str:
     """Key of what is counted a rule."""
     return key_hash("rule", engine, mode, rule_id)

@@ -38,7 +38,6 @@ class Settings:
     home: Path
     data_root: Path | None
     catalogue: Path | None
-    telemetry: Path | None
     detections: Path
     store_url: str
     instance: str
@@ -87,7 +86,6 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
     home = Path(env["INTELSEC_HOME"]) if env.get("INTELSEC_HOME") else REPOSITORY / ".intelsec" / _slug(data_root)
     home = home.expanduser().resolve()
     catalogue = _file(env, "INTELSEC_CATALOGUE", "a catalogue YAML file")
-    telemetry = _file(env, "INTELSEC_TELEMETRY", "a telemetry YAML file")
     detections = Path(env.get("INTELSEC_DETECTIONS") or DETECTIONS).expanduser().resolve()
     if not (detections / "sigma").is_dir():
         raise SettingsError(f"INTELSEC_DETECTIONS={detections}: no folder `sigma` in it; name a folder of detections")
@@ -95,7 +93,6 @@ def from_environment(env: Mapping[str, str] | None = None) -> Settings:
         home=home,
         data_root=data_root,
         catalogue=catalogue,
-        telemetry=telemetry or _beside(data_root, "telemetry.yaml"),
         detections=detections,
         store_url=env.get("INTELSEC_STORE_URL") or f"sqlite:///{home / 'store.sqlite'}",
         instance=env.get("INTELSEC_INSTANCE") or "embedded",
@@ -151,12 +148,6 @@ def _file(env: Mapping[str, str], name: str, what: str) -> Path | None:
     if not file.is_file():
         raise SettingsError(f"{name}={file}: no such file; name {what} or unset it")
     return file
-
-
-def _beside(data_root: Path | None, name: str) -> Path | None:
-    """A file of the data root, if it holds one."""
-    file = data_root / name if data_root else None
-    return file if file is not None and file.is_file() else None
 
 
 def _data_root(text: str) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from intelsec_assets import settings as settings_module
+from intelsec_assets.detections import assets as detection_assets
 from intelsec_assets.exports import assets as export_assets
 from intelsec_assets.exports import checks as export_checks
 from intelsec_assets.feeds import checks as feed_checks
@@ -45,7 +46,9 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
     return dg.Definitions(
         assets=[
             *feed_assets(catalogue),
-            *dg.load_assets_from_modules([indicator_assets, export_assets, kpi_assets, quality_assets]),
+            *dg.load_assets_from_modules(
+                [indicator_assets, export_assets, detection_assets, kpi_assets, quality_assets]
+            ),
             *warehouse_assets(load_project()),
         ],
         asset_checks=[

@@ -10,7 +10,9 @@ import dagster as dg
 from intelsec_assets import policies
 from intelsec_assets.feeds.quality.checks import QUALITY_CHECKS
 
-_STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets("export_plan", "daily_summary")
+_STATE = dg.AssetSelection.groups("feeds", "indicators") | dg.AssetSelection.assets(
+    "alert_dispositions", "export_plan", "daily_summary"
+)
 _FILES = dg.AssetSelection.assets("export_files")
 _MISP = dg.AssetSelection.assets("misp_export")
 
@@ -57,7 +59,7 @@ DETECTIONS = _job(
 )
 DETECTION_OUTCOMES = _job(
     "detection_outcomes",
-    dg.AssetSelection.groups("detection_outcomes"),
+    dg.AssetSelection.assets("alert_events", "rule_quality"),
     "What became of alerts, and what that says of the rules.",
 )
 QUALITY = _job(

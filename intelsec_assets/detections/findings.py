@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 # every engine's findings have names in one space: the same finding found again has the same name
 FINDING_NAMESPACE = uuid.UUID("5f0d0c2e-6a3b-5d6e-9b51-3f6f0a8e7c11")
@@ -57,3 +58,14 @@ class Finding:
     noise_budget: float | None = None  # alerts a day
     value: float | None = None  # what a correlation counted
     evidence: Mapping[str, str | None] = field(default_factory=dict)  # field -> value of the first event
+
+
+_TUPLES, _MAPS = ("event_ids", "indicator_ids", "attack"), ("group", "evidence")
+
+
+def of_row(row: Mapping[str, Any]) -> Finding:
+    """The finding of a row of SIGMA_FINDINGS; its day follows from its last event."""
+    values = {name: value for name, value in row.items() if name != "day"}
+    values |= {name: tuple(values[name] or ()) for name in _TUPLES}
+    values |= {name: dict(values[name] or {}) for name in _MAPS}
+    return Finding(**values)

@@ -177,7 +177,7 @@ def match_warninglists(context: dg.AssetExecutionContext, workspace: Workspace) 
 
 
 @dg.asset(
-    deps=[INDICATORS.name, WARNINGLIST_HITS.name],
+    deps=[INDICATORS.name, WARNINGLIST_HITS.name, ALERT_DISPOSITIONS.name],
     group_name="indicators",
     partitions_def=policies.DAILY,
     kinds={"duckdb", "parquet"},

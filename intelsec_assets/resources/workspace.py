@@ -15,6 +15,7 @@ import dagster as dg
 
 from intelsec_assets.feeds.catalogue import Catalogue, catalogue_for, load_catalogue
 from intelsec_assets.feeds.snapshot import RawStore
+from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.warehouse import Warehouse
@@ -34,7 +35,6 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     home: str
     data_root: str | None = None
     catalogue_path: str | None = None
-    telemetry_path: str | None = None
     detections: str = str(DETECTIONS)
     store_url: str
     allowed_networks: list[str] = []  # noqa: RUF012  pydantic copies it
@@ -48,7 +48,6 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
             home=str(settings.home),
             data_root=None if settings.data_root is None else str(settings.data_root),
             catalogue_path=None if settings.catalogue is None else str(settings.catalogue),
-            telemetry_path=None if settings.telemetry is None else str(settings.telemetry),
             detections=str(settings.detections),
             store_url=dg.EnvVar("INTELSEC_STORE_URL") if from_environment else settings.store_url,
             allowed_networks=list(settings.allowed_networks),
@@ -80,6 +79,10 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     def warehouse(self) -> Warehouse:
         """The warehouse of this workspace."""
         return Warehouse.of(Path(self.home), self.lake())
+
+    def detection_sources(self) -> DetectionSources:
+        """What detections read beside the lake."""
+        return DetectionSources(Path(self.home), self.data, Path(self.detections))
 
     def catalogue(self) -> Catalogue:
         """The catalogue as it stands now. Raises CatalogueError."""

@@ -1,0 +1,323 @@
+"""Assets of detections: audit events of a day, their context, findings, alerts, what became of them, how rules do.
+
+A run may take several days at once, in order; what a day holds is in the pure modules beside this one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from intelsec_assets import engine, policies, progress
+from intelsec_assets.days import day_start, days_between, previous_day
+from intelsec_assets.detections.alerts.service import AlertService
+from intelsec_assets.detections.alerts.snapshots import alerts_of_day, dispositions_of_day, events_of_day
+from intelsec_assets.detections.audit.days import build_events, build_rejected
+from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.context.asn import AsnPrefixes
+from intelsec_assets.detections.context.audit_context import build_context, with_context
+from intelsec_assets.detections.context.indicator_match import MAX_AGE, IndicatorsOfDay
+from intelsec_assets.detections.context.principals import LEARNING, build_principal_asns
+from intelsec_assets.detections.context.tickets import TicketReading
+from intelsec_assets.detections.findings import Finding, of_row
+from intelsec_assets.detections.quality.rule_quality import quality_relation
+from intelsec_assets.detections.tables import (
+    ALERT_DISPOSITIONS,
+    ALERT_EVENTS,
+    ALERTS,
+    AUDIT_CONTEXT,
+    CLOUD_AUDIT_EVENTS,
+    PRINCIPAL_ASNS,
+    REJECTED_AUDIT_RECORDS,
+    RULE_QUALITY,
+    SIGMA_FINDINGS,
+)
+from intelsec_assets.resources.detection_history import History
+from intelsec_assets.resources.detections import DetectionSources
+from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.partition import (
+    Built,
+    Target,
+    build,
+    build_together,
+    keep,
+    materialized_days,
+    partition_day,
+    partition_days,
+)
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.tables import INDICATOR_SCORES, INDICATORS, Table
+
+DETECTIONS, OUTCOMES = "detections", "detection_outcomes"
+_ONE_DAY_BACK = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=0)
+
+
+def _spec(table: Table, deps: list[Any], why: str, group: str = DETECTIONS) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        deps=deps,
+        group_name=group,
+        kinds={"duckdb", "parquet"},
+        owners=[policies.SECOPS_TEAM],
+        code_version="1",
+        description=f"{table.grain.capitalize()}.\n\n{why}",
+    )
+
+
+def _table_asset(
+    table: Table,
+    deps: list[Any],
+    why: str,
+    group: str = DETECTIONS,
+    partitions: dg.PartitionsDefinition[Any] = policies.LIVE,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Declares the asset that makes one table, any number of days in a run."""
+    return dg.multi_asset(
+        name=table.name,
+        specs=[_spec(table, deps, why, group)],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+
+
+@dg.multi_asset(
+    name="take_audit_logs",
+    specs=[
+        _spec(CLOUD_AUDIT_EVENTS, [], "What lies at the sources is taken in first. Late events land in their own day."),
+        _spec(REJECTED_AUDIT_RECORDS, [], "Nothing is dropped silently: the file or record, and why."),
+    ],
+    partitions_def=policies.LIVE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def take_audit_logs(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
+    lake, sources = workspace.lake(), workspace.detection_sources()
+    sources.take(system_clock)
+    days = partition_days(context)
+    landing = sources.landing()
+    yield _told(context, CLOUD_AUDIT_EVENTS, [_events(lake, landing, day) for day in days])
+    yield _told(context, REJECTED_AUDIT_RECORDS, [_rejected(lake, landing, day) for day in days])
+
+
+def _events(lake: Lake, landing: Landing, day: date) -> Built:
+    landed = landing.landed(day)
+
+    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        return build_events(con, landed.parts, day)
+
+    return build(lake, CLOUD_AUDIT_EVENTS, day, compute, inputs=[], code_version="1", configuration=landed.version)
+
+
+def _rejected(lake: Lake, landing: Landing, day: date) -> Built:
+    landed = landing.rejected(day)
+
+    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        return build_rejected(con, landed.parts, day)
+
+    return build(lake, REJECTED_AUDIT_RECORDS, day, compute, inputs=[], code_version="1", configuration=landed.version)
+
+
+@dg.multi_asset(
+    name="join_audit_context",
+    specs=[
+        _spec(
+            AUDIT_CONTEXT,
+            [
+                CLOUD_AUDIT_EVENTS.name,
+                dg.AssetDep(INDICATORS.name, partition_mapping=policies.YESTERDAY),
+                dg.AssetDep(INDICATOR_SCORES.name, partition_mapping=policies.YESTERDAY),
+            ],
+            "Change ticket, network and its novelty for the principal, indicator: joined in before rules run. What a "
+            "source cannot say is unknown, never absent. Networks are judged by `principal_asns` of the day before.",
+        ),
+        _spec(
+            PRINCIPAL_ASNS,
+            [AUDIT_CONTEXT.name, dg.AssetDep(PRINCIPAL_ASNS.name, partition_mapping=policies.YESTERDAY)],
+            "Yesterday's state and today's calls; failed calls and exported indicators teach nothing.",
+        ),
+    ],
+    partitions_def=policies.LIVE,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def join_audit_context(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
+    lake, sources = workspace.lake(), workspace.detection_sources()
+    prefixes = sources.prefixes()
+    built = [_context(lake, day, sources.tickets(day), prefixes) for day in partition_days(context)]
+    yield _told(context, AUDIT_CONTEXT, [of_day[0] for of_day in built])
+    yield _told(context, PRINCIPAL_ASNS, [of_day[1] for of_day in built])
+
+
+def _context(lake: Lake, day: date, tickets: TicketReading, prefixes: AsnPrefixes | None) -> list[Built]:
+    """Context of a day and what it teaches: each day's needs the one before."""
+    events, before, known = (
+        lake.read(CLOUD_AUDIT_EVENTS.name, day),
+        _history_before(lake, day),
+        _known_before(lake, day),
+    )
+
+    def compute(con: duckdb.DuckDBPyConnection) -> Sequence[duckdb.DuckDBPyRelation]:
+        rows = lake.relation(con, events)
+        history = lake.relation(con, before) if before else None
+        joined = build_context(
+            con,
+            day,
+            rows,
+            tickets=tickets,
+            asn=prefixes,
+            history_before=history,
+            known=IndicatorsOfDay(known[0].day, *(lake.relation(con, file) for file in known)) if known else None,
+        )
+        return joined, build_principal_asns(con, day, with_context(con, rows, joined), history)
+
+    return build_together(
+        lake,
+        [Target(table, table.name) for table in (AUDIT_CONTEXT, PRINCIPAL_ASNS)],
+        day,
+        compute,
+        inputs=[events, *([before] if before else []), *known],
+        code_version="1",
+        configuration=f"{tickets.digest} {prefixes.digest if prefixes else ''} {LEARNING}",
+    )
+
+
+def _history_before(lake: Lake, day: date) -> LakeFile | None:
+    """The state of the day before; None if no day before was ever built, when everybody is in cold start."""
+    if not any(earlier < day for earlier in lake.days(PRINCIPAL_ASNS.name)):
+        return None
+    return lake.read(PRINCIPAL_ASNS.name, previous_day(day))
+
+
+def _known_before(lake: Lake, day: date) -> list[LakeFile]:
+    """Scores and indicators of the newest day before this one that is not too old to judge by; else none."""
+    days = [d for d in lake.days(INDICATOR_SCORES.name) if day - MAX_AGE <= d < day]
+    return [lake.read(table.name, days[-1]) for table in (INDICATOR_SCORES, INDICATORS)] if days else []
+
+
+@_table_asset(
+    SIGMA_FINDINGS,
+    [
+        dg.AssetDep(CLOUD_AUDIT_EVENTS.name, partition_mapping=_ONE_DAY_BACK),
+        dg.AssetDep(AUDIT_CONTEXT.name, partition_mapping=_ONE_DAY_BACK),
+    ],
+    "All rules of `detections/sigma` in one scan, with "
+    "the exceptions and modes of the day; correlations look back over the day's border.",
+)
+def sigma_findings(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, sources = workspace.lake(), workspace.detection_sources()
+    return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, sources, day) for day in partition_days(context)])
+
+
+def _sigma_findings(lake: Lake, sources: DetectionSources, day: date) -> Built:
+    from intelsec_assets.detections.sigma.scan.scanning import scan
+
+    rules = sources.prepared(day)
+    first = (day_start(day) - rules.lookback).date()
+    looked_at = [d for d in days_between(first, day) if d == day or d in lake.days(CLOUD_AUDIT_EVENTS.name)]
+    inputs = [lake.read(table.name, d) for table in (CLOUD_AUDIT_EVENTS, AUDIT_CONTEXT) for d in looked_at]
+
+    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        found = scan(con, rules, History(lake, con, day).events(first, day), days=[day])
+        for failure in found.failures:
+            progress.report(SIGMA_FINDINGS.name, str(day), f"{failure.title} was not asked: {failure.reason}")
+        return con.from_arrow(found.findings)
+
+    return build(
+        lake, SIGMA_FINDINGS, day, compute, inputs=inputs, code_version="1", configuration=sources.rules_digest(day)
+    )
+
+
+@_table_asset(
+    ALERTS,
+    [SIGMA_FINDINGS.name],
+    "Findings are taken into the inbox of alerts: each once, those of "
+    "a key and window together. What people do with them is in the store and, day by day, in `alert_events`.",
+)
+def alerts(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, sources, built = workspace.lake(), workspace.detection_sources(), []
+    with workspace.store() as store:
+        service = AlertService(store, system_clock, sources.asset_policy())
+        for day in partition_days(context):
+            taken = service.take(_findings(lake, day))
+            progress.report(ALERTS.name, str(day), f"{len(taken.created)} raised, {len(taken.merged)} joined one")
+            built.append(keep(lake, ALERTS, day, alerts_of_day(store, day)))
+    return _told(context, ALERTS, built)
+
+
+def _findings(lake: Lake, day: date) -> list[Finding]:
+    with engine.quick_session() as con:
+        rows = lake.relation(con, lake.read(SIGMA_FINDINGS.name, day)).to_arrow_table()
+    return [of_row(row) for row in rows.to_pylist()]
+
+
+@dg.multi_asset(  # a day a run, as everything else of the job that it belongs to: scores of the day wait for it
+    name=ALERT_DISPOSITIONS.name,
+    specs=[
+        _spec(
+            ALERT_DISPOSITIONS,
+            [],
+            "From the store, on the day they became known: they feed hit rates of indicators, the accuracy of feeds "
+            "and the quality of rules.",
+            OUTCOMES,
+        )
+    ],
+    partitions_def=policies.DAILY,
+)
+def alert_dispositions(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    day = partition_day(context)
+    with workspace.store() as store:
+        return _told(
+            context,
+            ALERT_DISPOSITIONS,
+            [keep(workspace.lake(), ALERT_DISPOSITIONS, day, dispositions_of_day(store, day))],
+        )
+
+
+@_table_asset(
+    ALERT_EVENTS,
+    [ALERTS.name],
+    "The life of alerts: what times to acknowledgement and triage are measured from.",
+    group=OUTCOMES,
+    partitions=policies.DAILY,
+)
+def alert_events(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake = workspace.lake()
+    with workspace.store() as store:
+        built = [keep(lake, ALERT_EVENTS, day, events_of_day(store, day)) for day in partition_days(context)]
+    return _told(context, ALERT_EVENTS, built)
+
+
+@_table_asset(
+    RULE_QUALITY,
+    [
+        ALERTS.name,
+        ALERT_EVENTS.name,
+        ALERT_DISPOSITIONS.name,
+        SIGMA_FINDINGS.name,
+        dg.AssetDep(RULE_QUALITY.name, partition_mapping=policies.YESTERDAY),
+    ],
+    "False-positive rate with its interval, noise, trend, "
+    "silence and coverage; `intelsec rules proposals` says what could be done.",
+    group=OUTCOMES,
+    partitions=policies.DAILY,
+)
+def rule_quality(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake, sources = workspace.lake(), workspace.detection_sources()
+    return _told(context, RULE_QUALITY, [_rule_quality(lake, sources, day) for day in partition_days(context)])
+
+
+def _rule_quality(lake: Lake, sources: DetectionSources, day: date) -> Built:
+    rules, modes = sources.all_rules(day), sources.modes(day)
+
+    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        return quality_relation(con, History(lake, con, day).quality(rules, modes))
+
+    with engine.quick_session() as con:
+        inputs = History(lake, con, day).of_quality()
+    return build(
+        lake, RULE_QUALITY, day, compute, inputs=inputs, code_version="1", configuration=sources.rules_digest(day)
+    )
+
+
+def _told(context: dg.AssetExecutionContext, table: Table, built: Sequence[Built]) -> dg.MaterializeResult[Any]:
+    return materialized_days(context, table, built, asset_key=dg.AssetKey(table.name))

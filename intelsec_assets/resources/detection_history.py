@@ -1,0 +1,101 @@
+"""The lake's tables about detections over a span of days, on one connection: what judging the past reads.
+
+What is concluded from them is `detections.quality`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from intelsec_assets.days import previous_day
+from intelsec_assets.detections.quality.rule_facts import facts_of, volume_of
+from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQuality, rule_quality
+from intelsec_assets.detections.quality.verdicts import new_name
+from intelsec_assets.detections.tables import (
+    ALERT_DISPOSITIONS,
+    ALERT_EVENTS,
+    ALERTS,
+    AUDIT_CONTEXT,
+    CLOUD_AUDIT_EVENTS,
+    RULE_QUALITY,
+    SIGMA_FINDINGS,
+)
+from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.tables import Table
+
+if TYPE_CHECKING:  # pySigma takes its time to load
+    from intelsec_assets.detections.sigma.rules import RuleSet
+
+# without a row of context nothing is known of an event
+_CONTEXT = ", ".join(
+    f'coalesce(c."{column.name}", \'unknown\') as "{column.name}"'
+    if column.name.endswith(".state")
+    else f'c."{column.name}"'
+    for column in AUDIT_CONTEXT.columns
+    if column.name.startswith("context.")
+)
+
+
+@dataclass(frozen=True)
+class History:
+    """Tables of a lake as they stand at the end of the day `as_of`."""
+
+    lake: Lake
+    con: duckdb.DuckDBPyConnection
+    as_of: date
+
+    def files(self, table: Table, first: date | None = None, last: date | None = None) -> list[LakeFile]:
+        """Partitions from `first` (default: the lake's first) to `last` (default: as of), proved unchanged."""
+        days = [d for d in self.lake.days(table.name) if (first is None or first <= d) and d <= (last or self.as_of)]
+        return [self.lake.read(table.name, day) for day in days]
+
+    def table(self, table: Table, first: date | None = None, last: date | None = None) -> duckdb.DuckDBPyRelation:
+        """Their rows; empty where there are none."""
+        files = self.files(table, first, last)
+        if files:
+            return self.con.read_parquet([str(file.path) for file in files])
+        name = new_name(table.name)
+        self.con.execute(f"create temp table {name} ({table.ddl()})")
+        return self.con.table(name)
+
+    def events(self, first: date, last: date) -> duckdb.DuckDBPyRelation:
+        """CLOUD_AUDIT_EVENTS with their context; of an event without one it is unknown."""
+        events = self.table(CLOUD_AUDIT_EVENTS, first, last)
+        context = self.table(AUDIT_CONTEXT, first, last).project("event_id as id, * exclude (day, event_id)")
+        joined = events.set_alias("e").join(context.set_alias("c"), "e.event_id = c.id", how="left")
+        return joined.project(f"e.*, {_CONTEXT}")
+
+    def quality(
+        self, rules: RuleSet, modes: Mapping[str, str], policy: QualityPolicy | None = None
+    ) -> list[RuleQuality]:
+        """Quality of every rule at the end of the day."""
+        policy = policy or QualityPolicy()
+        first, before = self._first(policy), previous_day(self.as_of)
+        return rule_quality(
+            self.con,
+            facts_of(rules, modes),
+            findings=self.table(SIGMA_FINDINGS, first),
+            alerts=self.table(ALERTS, first),
+            dispositions=self.table(ALERT_DISPOSITIONS),
+            events=self.table(ALERT_EVENTS),
+            as_of=self.as_of,
+            days=self.lake.days(SIGMA_FINDINGS.name),
+            volume=volume_of(self.table(CLOUD_AUDIT_EVENTS, first), first, self.as_of),
+            previous=self.table(RULE_QUALITY, before, before),
+            policy=policy,
+        )
+
+    def of_quality(self, policy: QualityPolicy | None = None) -> list[LakeFile]:
+        """The partitions that quality is judged from."""
+        first, before = self._first(policy or QualityPolicy()), previous_day(self.as_of)
+        window = [self.files(table, first) for table in (SIGMA_FINDINGS, ALERTS, CLOUD_AUDIT_EVENTS)]
+        whole = [self.files(table) for table in (ALERT_DISPOSITIONS, ALERT_EVENTS)]
+        return [file for files in [*window, *whole, self.files(RULE_QUALITY, before, before)] for file in files]
+
+    def _first(self, policy: QualityPolicy) -> date:
+        return self.as_of - timedelta(days=policy.window_days - 1)

@@ -1,0 +1,120 @@
+"""What detections of a workspace read beside the lake: telemetry, its inbox, tickets, prefixes, rules and their modes.
+
+Each part has its own module in `intelsec_assets.detections`; here they are found from the workspace's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from intelsec_assets import engine
+from intelsec_assets.days import ONE_DAY, day_end, day_start
+from intelsec_assets.detections.alerts.asset_policy import AssetPolicy, load_asset_policy
+from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.telemetry import Telemetry, load_telemetry
+from intelsec_assets.detections.context.asn import AsnPrefixes, load_prefixes
+from intelsec_assets.detections.context.tickets import NO_REGISTER, CsvTickets, TicketReading
+from intelsec_assets.detections.quality.modes import MODES_FILE, modes_on, read_modes, with_modes
+
+if TYPE_CHECKING:  # what takes its time to load
+    from intelsec_assets.detections.audit.taking import Intake
+    from intelsec_assets.detections.sigma.rules import RuleSet
+    from intelsec_assets.detections.sigma.scan.firing import Prepared
+
+FolderState = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class DetectionSources:
+    """The sources of one workspace; `folder` holds rules, exceptions and the policy of assets."""
+
+    home: Path
+    data_root: Path | None
+    folder: Path
+
+    def telemetry(self) -> Telemetry:
+        """Where logs, tickets and prefixes lie. Raises EventError."""
+        return load_telemetry(self.data_root)
+
+    def tickets(self, day: date) -> TicketReading:
+        """What the register says of a day; without one nothing is known."""
+        file = self.telemetry().tickets_csv
+        return CsvTickets(self._file(file)).tickets(day_start(day), day_end(day)) if file else NO_REGISTER
+
+    def prefixes(self) -> AsnPrefixes | None:
+        """Networks and who holds them; None = none named."""
+        telemetry = self.telemetry()
+        if not (telemetry.asn_csv or telemetry.asn_mmdb):
+            return None
+        databases = [self._file(telemetry.asn_mmdb)] if telemetry.asn_mmdb else []
+        return load_prefixes([self._file(file) for file in telemetry.asn_csv], databases)
+
+    def _file(self, name: str) -> Path:
+        assert self.data_root is not None  # else nothing is configured
+        return self.data_root / name
+
+    def landing(self) -> Landing:
+        """Where what was taken lies until its day is built."""
+        return Landing(self.home / "audit")
+
+    def take(self, clock: Callable[[], datetime], *, max_files: int | None = None) -> list[Intake]:
+        """Take in what has arrived at every source; at most `max_files` of each. Raises EventError."""
+        from intelsec_assets.detections.audit.taking import take
+
+        landing = self.landing()
+        with engine.session() as con:
+            return [
+                take(con, landing, source, self.data_root, clock=clock, max_files=max_files)
+                for source in self.telemetry().audit
+            ]
+
+    def asset_policy(self) -> AssetPolicy:
+        """What accounts, principals and resources are worth."""
+        file = self.folder / "assets.yml"
+        return load_asset_policy(file if file.is_file() else None)
+
+    def all_rules(self, day: date) -> RuleSet:
+        """Every rule with the exceptions that apply on the day, whatever mode it is in. Raises RuleError."""
+        state = _state(self.folder)
+        ends = [one.expires for one in _rules(self.folder, date.min, state).exceptions if not one.applies_on(day)]
+        return _rules(self.folder, max(ends) + ONE_DAY if ends else date.min, state)
+
+    def modes(self, day: date) -> dict[str, str]:
+        """Rules that somebody put into another mode, and which, on the day. Raises RuleError."""
+        return modes_on(read_modes(self.folder / MODES_FILE), day)
+
+    def prepared(self, day: date) -> Prepared:
+        """The rules that run on the day, in their mode of that day, compiled. Raises RuleError."""
+        rules = self.all_rules(day)
+        return _prepared(self.folder, rules.as_of, _state(self.folder), tuple(sorted(self.modes(day).items())))
+
+    def rules_digest(self, day: date) -> str:
+        """Changes when what the rules of the day would find could."""
+        rules = [(rule.rule_id, rule.digest, rule.meta.mode) for rule in self.all_rules(day).rules]
+        return f"{rules} {sorted(self.modes(day).items())}"
+
+
+@lru_cache(maxsize=8)
+def _rules(folder: Path, as_of: date, _state: FolderState) -> RuleSet:
+    """The rules with the exceptions of the day `as_of`: the first of the days on which just these apply."""
+    from intelsec_assets.detections.sigma.rules import load_rules
+
+    return load_rules(folder / "sigma", exceptions=folder / "exceptions", as_of=as_of)
+
+
+@lru_cache(maxsize=8)
+def _prepared(folder: Path, as_of: date, state: FolderState, modes: tuple[tuple[str, str], ...]) -> Prepared:
+    from intelsec_assets.detections.sigma.scan.firing import prepare
+
+    return prepare(with_modes(_rules(folder, as_of, state), dict(modes)))
+
+
+def _state(folder: Path) -> FolderState:
+    """Name, size and time of every file that rules are made of: a process that looks at many days parses them once."""
+    files = sorted(path for part in ("sigma", "exceptions") for path in (folder / part).rglob("*") if path.is_file())
+    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)

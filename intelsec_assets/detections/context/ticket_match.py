@@ -1,0 +1,123 @@
+"""Which change ticket covers an audit event: approved, valid at that instant, of that actor, target and action.
+
+Where tickets come from is `tickets`; that an event needs one is said by rules.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from intelsec_assets.detections.context.addresses import PACKAGE
+from intelsec_assets.detections.context.tickets import CLOCK_TOLERANCE, TicketReading
+from intelsec_assets.engine import read_sql
+
+PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
+
+# Request parameters that name what a call acts on, and nothing that a caller may fill in freely: with a description or
+# a session name among them, whoever knows a ticket's target could write it into any call
+_TARGET_PARAMETERS = (
+    *("userName", "roleName", "groupName", "policyArn", "roleArn", "instanceProfileName", "serialNumber"),
+    *("bucketName", "name", "trailName", "detectorId", "groupId", "snapshotId", "imageId", "instanceId", "volumeId"),
+    *("keyId", "secretId", "functionName", "dBInstanceIdentifier", "dBSnapshotIdentifier", "resourceArn"),
+)
+TARGETS_OF = {
+    "aws": (
+        *(f'$."requestParameters"."{name}"' for name in _TARGET_PARAMETERS),
+        '$."responseElements"."accessKey"."userName"',
+        '$."resources"[*]."ARN"',
+    ),
+    "gcp": ('$."protoPayload"."resourceName"',),
+    "azure": ('$."resourceId"',),
+}
+_TICKETS = pa.schema(
+    [
+        *(("ticket_no", pa.int64()), ("ticket_id", pa.string()), ("system", pa.string())),
+        *(("requester", pa.string()), ("requester_is_pattern", pa.bool_())),
+        *(("target", pa.string()), ("target_is_pattern", pa.bool_()), ("action", pa.string())),
+        *(("valid_from", pa.timestamp("us", "UTC")), ("valid_to", pa.timestamp("us", "UTC"))),
+        ("width", pa.int64()),
+    ]
+)
+
+
+def match_tickets(con: duckdb.DuckDBPyConnection, calls: str, events: str, reading: TicketReading, target: str) -> None:
+    """Table `target` (event_id, ticket_id): the events that a ticket covers, once each.
+
+    `events` names a relation of CLOUD_AUDIT_EVENTS, `calls` one of the same events without their JSON.
+
+    A ticket counts if it is approved, if the event lies in its window widened by CLOCK_TOLERANCE on both sides, and if
+    system, action and whatever it says of requester and target fit. The requester is the actor's ARN, user name,
+    role or source identity; the target a principal or resource that the request names, whole or its last part; a call
+    on oneself (no target named) has its actor as target. Case does not count, `*` stands for any text. Of several
+    tickets the one with the narrowest window is named, then the first in order of ids.
+    """
+    _register(con, reading)
+    paths = " ".join(
+        f"when '{provider}' then [{', '.join(map(_texts, paths))}]" for provider, paths in TARGETS_OF.items()
+    )
+    sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls)
+    sql = sql.replace("{events}", events).replace("{targets}", paths)
+    con.execute(f"create or replace temp table {target} as {sql}")
+    con.unregister("context_tickets")
+
+
+def state_sql(reading: TicketReading, ticket_id: str, event_time: str) -> str:
+    """SQL of an event's state: present with a ticket, absent where the register covers the instant, else unknown."""
+    if reading.reason is not None:
+        return f"'{UNKNOWN}'"
+    bounds = [
+        f"{event_time} {comparison} timestamptz '{bound.isoformat()}'"
+        for comparison, bound in ((">=", reading.covers_from), ("<=", reading.covers_until))
+        if bound is not None
+    ]
+    covered = " and ".join(bounds) or "true"
+    return f"case when {ticket_id} is not null then '{PRESENT}' when {covered} then '{ABSENT}' else '{UNKNOWN}' end"
+
+
+def _texts(path: str) -> str:
+    quoted = f"json_extract_string(event, '{path}')"
+    return quoted if "[*]" not in path else f"{quoted}[1], {quoted}[2], {quoted}[3], {quoted}[4]"
+
+
+def _register(con: duckdb.DuckDBPyConnection, reading: TicketReading) -> None:
+    tickets = [] if reading.reason is not None else [ticket for ticket in reading.tickets if ticket.is_approved]
+    rows = [
+        (
+            number,
+            ticket.ticket_id,
+            ticket.system,
+            *_comparison(ticket.requester),
+            *_comparison(ticket.target),
+            _like(ticket.action),
+            _moved(ticket.valid_from, -CLOCK_TOLERANCE),
+            _moved(ticket.valid_to, CLOCK_TOLERANCE),
+            (ticket.valid_to - ticket.valid_from) // timedelta(seconds=1),
+        )
+        for number, ticket in enumerate(tickets)
+    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(_TICKETS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _TICKETS, strict=True)]
+    con.register("context_tickets", pa.table(arrays, schema=_TICKETS))
+
+
+def _moved(instant: datetime, by: timedelta) -> datetime:
+    try:
+        return instant + by
+    except OverflowError:  # a window that begins or ends with the calendar
+        return instant
+
+
+def _comparison(pattern: str | None) -> tuple[str | None, bool]:
+    """Text to compare with, and whether by LIKE: most tickets name one user, and equality joins fast."""
+    if pattern is None or "*" not in pattern:
+        return pattern if pattern is None else pattern.lower(), False
+    return _like(pattern), True
+
+
+def _like(pattern: str) -> str:
+    """The pattern for LIKE … ESCAPE '!': only `*` is special."""
+    escaped = pattern.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return escaped.replace("*", "%")

@@ -1,0 +1,225 @@
+"""Change tickets: one interface to whatever register holds them, and the register that is a CSV file.
+
+Which event a ticket covers is `ticket_match`; a server of tickets implements `TicketSource` where it lives.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+# Clocks of a cloud and of a ticket server disagree by seconds, people act minutes early. An hour's disagreement is a
+# wrong time zone or a wrong ticket: it must show, so it is not tolerated
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+APPROVED = ("approved", "implemented")
+NOT_APPROVED = ("draft", "requested", "rejected", "cancelled")
+COLUMNS = ("ticket_id", "system", "requester", "target", "action", "valid_from", "valid_to", "status")
+
+# a register written every few minutes that is an hour old has stopped being written
+DEFAULT_MAX_AGE = timedelta(hours=1)
+MAX_BYTES = 100_000_000  # a million tickets; more is another file by mistake
+
+# A column renamed or dates in another order break most rows at once: such a file says nothing, a few typing errors do
+_BROKEN_SHARE, _BROKEN_ROWS = 0.1, 3
+_REMARK = re.compile(r"#\s*(as_of|since)\s*:\s*(\S+)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Leave to do something: who may do which action to what, and when.
+
+    `requester` names who acts (ARN, user name, e-mail address), `target` the principal or resource acted on, `action`
+    the event name; all three may hold `*`. None = not said. `system` is aws, gcp, azure or `*`.
+    """
+
+    ticket_id: str
+    system: str
+    requester: str | None
+    target: str | None
+    action: str
+    valid_from: datetime
+    valid_to: datetime
+    status: str
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether someone said yes, and nobody took it back."""
+        return self.status in APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """A row of a file that could not be used: place, what is wrong, what was expected."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """`tickets.csv:12: …`."""
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketReading:
+    """What a register said of a span of time, or why it could not.
+
+    An instant after `covers_until` (or before `covers_from`) is not covered: that no ticket is there then means
+    nothing. With a `reason` nothing is covered. None = no bound on that side.
+    """
+
+    tickets: tuple[Ticket, ...] = ()
+    covers_from: datetime | None = None
+    covers_until: datetime | None = None
+    problems: tuple[RowProblem, ...] = ()
+    reason: str | None = None
+
+    def covers(self, instant: datetime) -> bool:
+        """Whether the absence of a ticket at that instant is knowledge."""
+        return (
+            self.reason is None
+            and (self.covers_from is None or self.covers_from <= instant)
+            and (self.covers_until is None or instant <= self.covers_until)
+        )
+
+    @property
+    def digest(self) -> str:
+        """Changes when a context built from this reading could: part of the fingerprint of what is built."""
+        return hashlib.sha256(
+            repr((self.tickets, self.covers_from, self.covers_until, self.reason)).encode()
+        ).hexdigest()
+
+
+class TicketSource(Protocol):
+    """A register of change tickets."""
+
+    def tickets(self, start: datetime, end: datetime) -> TicketReading:
+        """Tickets valid at some instant of [start, end], with CLOCK_TOLERANCE on both sides.
+
+        Never raises for a register that cannot be reached or read: the reading then carries the reason.
+        """
+        ...
+
+
+NO_REGISTER = TicketReading(reason="no register of tickets is configured: name one under `tickets` in telemetry.yaml")
+
+
+@dataclass(frozen=True)
+class CsvTickets:
+    """A register exported as CSV with the columns of COLUMNS, any order, further columns ignored.
+
+    Lines before the header may say `# as_of: INSTANT` (when it was exported; else the file's time stamp) and
+    `# since: INSTANT` (the oldest instant it speaks about). It covers what happens until `max_age` after it was
+    exported: a feed that stopped being written must not pass for one without tickets.
+    """
+
+    path: Path
+    max_age: timedelta = DEFAULT_MAX_AGE
+
+    def tickets(self, start: datetime, end: datetime) -> TicketReading:
+        """See TicketSource. Bad rows are named and left out; a file that is mostly bad rows is not read at all."""
+        try:
+            if self.path.stat().st_size > MAX_BYTES:
+                return TicketReading(reason=f"{self.path} has more than {MAX_BYTES:,} bytes: export fewer tickets")
+            written = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+            text = self.path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            return TicketReading(reason=f"{self.path} cannot be read: {error}")
+        reading = parse_tickets(text, self.path.name, written=written, max_age=self.max_age)
+        return _of_span(reading, start, end)
+
+
+def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta = DEFAULT_MAX_AGE) -> TicketReading:
+    """Every ticket of a CSV text; `written` is when it was exported, if it does not say so itself."""
+    lines = text.splitlines(keepends=True)
+    remarks, skipped = _remarks(lines)
+    for name, value in remarks.items():
+        if value is None:
+            return TicketReading(
+                reason=f"{file}: `# {name}:` is no instant with a time zone such as 2026-03-15T12:00:00Z"
+            )
+    rows = csv.reader(lines[skipped:], strict=True)
+    found: list[Ticket] = []
+    problems: list[RowProblem] = []
+    try:
+        header = [cell.strip().lower() for cell in next(rows, [])]
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            return TicketReading(reason=f"{file}:{skipped + 1}: no column {', '.join(missing)}; there are {header}")
+        for cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue
+            read = _ticket(dict(zip(header, (cell.strip() for cell in cells), strict=False)))
+            if isinstance(read, Ticket):
+                found.append(read)
+            else:
+                problems.append(RowProblem(file, skipped + rows.line_num, read))
+    except csv.Error as error:
+        return TicketReading(reason=f"{file}:{skipped + rows.line_num}: no CSV: {error}", problems=tuple(problems))
+    if len(problems) >= _BROKEN_ROWS and len(problems) > _BROKEN_SHARE * (len(found) + len(problems)):
+        reason = (
+            f"{len(problems)} of {len(found) + len(problems)} rows of {file} cannot be used, the first: {problems[0]}"
+        )
+        return TicketReading(reason=reason, problems=tuple(problems))
+    exported = remarks.get("as_of") or written
+    return TicketReading(tuple(found), remarks.get("since"), exported + max_age, tuple(problems))
+
+
+def _remarks(lines: Sequence[str]) -> tuple[dict[str, datetime | None], int]:
+    found: dict[str, datetime | None] = {}
+    for number, line in enumerate(lines):
+        if not line.startswith("#") and line.strip():
+            return found, number
+        if said := _REMARK.match(line):
+            found[said[1]] = _instant(said[2])
+    return found, len(lines)
+
+
+def _ticket(row: dict[str, str]) -> Ticket | str:
+    """The ticket of a row, or what is wrong with it."""
+    lacking = [name for name in COLUMNS if name not in row]
+    if lacking:
+        return f"the row ends before {lacking[0]}: expected {len(COLUMNS)} cells"
+    if empty := [name for name in ("ticket_id", "action", "status") if not row[name]]:
+        return f"{empty[0]} is empty"
+    window = [_instant(row[name]) for name in ("valid_from", "valid_to")]
+    for name, instant in zip(("valid_from", "valid_to"), window, strict=True):
+        if instant is None:
+            return f"{name} {row[name]!r} is no instant with a time zone: expected for example 2026-03-13T09:30:00Z"
+    start, end = (instant for instant in window if instant is not None)
+    if end < start:
+        return f"valid_to {row['valid_to']} lies before valid_from {row['valid_from']}"
+    status = row["status"].lower()
+    if status not in APPROVED + NOT_APPROVED:
+        return f"status {row['status']!r} is unknown: expected one of {', '.join(APPROVED + NOT_APPROVED)}"
+    requester, target = (None if row[name] in ("", "*") else row[name] for name in ("requester", "target"))
+    if requester is None and target is None:
+        return "neither requester nor target is said: such a ticket would cover everybody"
+    system = row["system"].lower() or "*"
+    return Ticket(row["ticket_id"], system, requester, target, row["action"], start, end, status)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+        return None if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _of_span(reading: TicketReading, start: datetime, end: datetime) -> TicketReading:
+    """Only what concerns the span, so that a register written again later gives an old day the same context."""
+    tickets = tuple(_valid_in(reading.tickets, start - CLOCK_TOLERANCE, end + CLOCK_TOLERANCE))
+    until = reading.covers_until
+    return replace(reading, tickets=tickets, covers_until=None if until is None or until >= end else until)
+
+
+def _valid_in(tickets: Iterable[Ticket], start: datetime, end: datetime) -> Iterator[Ticket]:
+    return (ticket for ticket in tickets if ticket.valid_from <= end and ticket.valid_to >= start)

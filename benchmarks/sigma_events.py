@@ -17,12 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sigma_rules import OPERATIONS
+from benchmarks.sigma_rules import FREQUENT, OPERATIONS
 
 START = datetime(2026, 3, 15, tzinfo=UTC)
 DAY_SECONDS = 86_400
 REPOSITORY = Path(__file__).resolve().parents[1]
-FREQUENT = {"GetObject": 0.30, "AssumeRole": 0.14, "Decrypt": 0.10, "DescribeInstances": 0.06, "PutObject": 0.05}
 AGENTS = (
     "aws-cli/2.15.30 md/awscrt#0.19.19 ua/2.0 os/linux#6.1 md/arch#x86_64 lang/python#3.11.8",
     "Boto3/1.34.62 md/Botocore#1.34.62 ua/2.0 os/linux#5.10 lang/python#3.9",

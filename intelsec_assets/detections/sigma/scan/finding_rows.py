@@ -12,15 +12,21 @@ import duckdb
 import pyarrow as pa
 
 from intelsec_assets.detections.findings import FINDING_NAMESPACE
-from intelsec_assets.detections.sigma.scan.firing import CorrelationRule, EventRule, Firing, Prepared, RuleFailure
-from intelsec_assets.detections.sigma.scan.layouts import quoted
+from intelsec_assets.detections.sigma.scan.firing import (
+    CorrelationRule,
+    EventRule,
+    Firing,
+    Prepared,
+    RuleFailure,
+    column,
+)
+from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.detections.sigma.scan.matching import Matches, instant, matches_of, table_of
 from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from intelsec_assets.engine import read_sql
 
 PACKAGE = "intelsec_assets.detections.sigma.scan"
-_FACTS = ("account", "region", "source_address", "resource", "entity")
-_TABLES = ("days", "firings", "kept", "shown", "drafts", "bursts", "burst_events", "correlated")
+_TABLES = ("days", "firings", "kept", "shown", "drafts", "bursts", "burst_events", "correlated", "told")
 
 _FIRINGS = pa.schema(
     [
@@ -35,7 +41,13 @@ _FIRINGS = pa.schema(
 
 
 def findings(
-    matches: Matches, prepared: Prepared, days: Sequence[date] | None, *, flood_limit: int, until: datetime | None
+    matches: Matches,
+    prepared: Prepared,
+    layout: Layout,
+    days: Sequence[date] | None,
+    *,
+    flood_limit: int,
+    until: datetime | None,
 ) -> tuple[pa.Table, list[RuleFailure]]:
     """Findings whose last event is of `days` (None: of any day) in the columns of SIGMA_FINDINGS, in its order.
 
@@ -46,8 +58,10 @@ def findings(
         _load(con, prepared, days, flood_limit)
         con.execute(read_sql(PACKAGE, "kept_hits"))
         _show(matches)
-        con.execute(read_sql(PACKAGE, "drafts"))
         failures = _correlate(matches, prepared, days, until)
+        _tell(con, layout, matches.where)
+        con.execute(read_sql(PACKAGE, "drafts"))
+        con.execute(read_sql(PACKAGE, "burst_drafts"))
         columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
         found = con.execute(
             f"select {columns} from ({read_sql(PACKAGE, 'findings')})", {"namespace": FINDING_NAMESPACE.hex}
@@ -103,24 +117,31 @@ def _row(
     }
 
 
-def _shown_columns(needs: Sequence[str]) -> str:
-    facts = ", ".join(f"m.{quoted('fact:' + name)}" for name in _FACTS)
+def _values(needs: Sequence[str]) -> str:
+    """A map of the fields of a pass's row."""
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in needs)
-    values = ", ".join(f"m.{quoted(name)}" for name in needs)
-    return (
-        f"m.event_id, m.event_time, {facts}, m.indicator_id, m.indicator_score, "
-        f"map([{names}]::varchar[], [{values}]::varchar[])"
-    )
+    return f"map([{names}]::varchar[], [{', '.join(f'm.{column(name)}' for name in needs)}]::varchar[])"
 
 
 def _show(matches: Matches) -> None:
-    """Fields and facts of the events that are kept."""
+    """Fields of the events that are kept."""
     for number, asked in enumerate(matches.passes):
         matches.con.execute(
-            "insert into sigma_shown select k.rule, k.day, k.matches, k.is_flood, k.place, k.first_time, k.last_time, "
-            f"{_shown_columns(asked.needs)} "
+            f"insert into sigma_shown select k.* exclude (pass, row), m.event_id, m.event_time, {_values(asked.needs)} "
             f"from sigma_kept k join {table_of(number)} m on m.rowid = k.row where k.pass = {number}"
         )
+
+
+def _tell(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> None:
+    """What findings say of their events beside the fields of rules: one row an event that is shown."""
+    told = ", ".join(f"{sql} as {name}" for name, sql in layout.facts().items())
+    joined = f" left join ({layout.context}) x using (event_id)" if layout.context is not None else ""
+    con.execute(
+        f"create or replace temp table sigma_told as select e.event_id, {told} from "
+        f"(select * from {layout.relation} e where {where} and event_id in (select event_id from sigma_shown where not is_flood "
+        f"union select event_id from sigma_burst_events)) e{joined} "
+        "qualify row_number() over (partition by e.event_id order by e.event_time, account, region, source_address) = 1"
+    )
 
 
 def _correlate(
@@ -132,12 +153,7 @@ def _correlate(
     it is scanned.
     """
     con, failures = matches.con, []
-    if not prepared.correlations:
-        return []
-    con.execute(
-        "create or replace temp table sigma_bursts (burst bigint, rule integer, day date, group_values varchar[], "
-        "first_time timestamptz, last_time timestamptz, event_ids varchar[], event_count bigint, value double)"
-    )
+    con.execute(read_sql(PACKAGE, "bursts"))
     for correlation in prepared.correlations:
         rules = [prepared.by_id[rule_id] for rule_id in correlation.compiled.referenced]
         try:
@@ -150,7 +166,6 @@ def _correlate(
             failures.append(RuleFailure(correlation.compiled.rule_id, correlation.compiled.title, reason))
             con.execute(f"delete from sigma_bursts where rule = {correlation.number}")
     _burst_events(matches, prepared)
-    con.execute(read_sql(PACKAGE, "burst_drafts"))
     return failures
 
 
@@ -186,14 +201,13 @@ def _burst(
 def _burst_events(matches: Matches, prepared: Prepared) -> None:
     """Fields and facts of the events that the bursts name, from the passes of the rules that they count."""
     con = matches.con
-    con.execute(read_sql(PACKAGE, "burst_events"))
     for correlation in prepared.correlations:
         counted = {prepared.by_id[rule_id].number for rule_id in correlation.compiled.referenced}
         for number, asked in enumerate(matches.passes):
             there = sorted(counted & {rule.number for rule in asked.rules})
             if there:
                 con.execute(
-                    f"insert into sigma_burst_events select u.burst, {_shown_columns(asked.needs)} from "
+                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_values(asked.needs)} from "
                     f"(select burst, unnest(event_ids) as event_id from sigma_bursts where rule = {correlation.number}) u "
                     f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "
                     f"where h.pass = {number} and h.rule in ({', '.join(map(str, there))})"

@@ -23,11 +23,6 @@ DEFAULT_SUPPRESSION = timedelta(hours=1)
 DEFAULT_FLOOD = 1_000  # matches a day; nobody reads more, and one finding with the number says as much
 BUDGETS_OF_FLOOD = 50  # times the alerts a day that a rule says it may cost
 
-DEFAULT_ENTITY: Mapping[str, str] = {
-    audit_fields.AWS: "userIdentity.arn",
-    audit_fields.GCP: "protoPayload.authenticationInfo.principalEmail",
-    audit_fields.AZURE: "caller",
-}
 # fields with service and operation as the provider names them: what rules are routed by
 ROUTED: Mapping[str, tuple[str, str]] = {
     audit_fields.AWS: ("eventSource", "eventName"),
@@ -168,8 +163,17 @@ def placeholder(name: str) -> str:
     return f'"\x01{name}\x01"'
 
 
+def column(name: str) -> str:
+    """The column of a scan's tables that holds a Sigma field, quoted.
+
+    Names of columns know no case and those of fields do, so the column says which letters are capitals.
+    """
+    capitals = sum(1 << place for place, letter in enumerate(name) if letter.isupper())
+    return audit_fields.quoted(f"f:{name}:{capitals:x}")
+
+
 def _field_sql(name: str) -> str:
-    return placeholder(name) if name in _ROUTED_FIELDS else audit_fields.quoted(name)
+    return placeholder(name) if name in _ROUTED_FIELDS else column(name)
 
 
 def provider_of(logsource: Mapping[str, str]) -> str | None:

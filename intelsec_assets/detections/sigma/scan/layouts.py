@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from intelsec_assets.detections.audit import fields as audit_fields
-from intelsec_assets.detections.sigma.scan.firing import DEFAULT_ENTITY
-from intelsec_assets.detections.tables import AUDIT_CONTEXT
+from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
 
 quoted = audit_fields.quoted
 
@@ -22,8 +21,7 @@ CONTEXT_FIELDS = tuple(c.name for c in AUDIT_CONTEXT.columns if c.name.startswit
 class Layout:
     """How a relation is read.
 
-    `relation` is SQL of a relation with event_id, event_time and whatever the expressions name. `facts` are what every
-    finding says of its first event: account, region, source_address, resource, entity.
+    `relation` is SQL of a relation with event_id, event_time and whatever the expressions name.
     """
 
     relation: str
@@ -52,7 +50,7 @@ class Layout:
         listed, found = audit_fields.extraction(rest, "e.event")
         uses_json = any(self.in_json(name) for name in rest)
         # `event` is not carried on, so what looks into lists is computed beside the extraction
-        return (listed if uses_json else None), plain | {n: f"({sql})::varchar" for n, sql in found.items()}
+        return (listed if uses_json else None), plain | {n: _as_text(sql) for n, sql in found.items()}
 
     def _context(self, name: str) -> str:
         if name in self.columns:
@@ -63,38 +61,47 @@ class Layout:
             found = "null::varchar"
         return f"coalesce({found}, '{UNKNOWN}')" if name.endswith(".state") else found
 
-    def facts(self, provider: str) -> dict[str, str]:
-        """Expressions of what a finding says of its first event."""
-        if self.is_lake:
-            first, account = ("actor_arn", "account")
-            return {
-                "account": account,
-                "region": "region",
-                "source_address": "source_address",
-                "resource": "resource",
-                "entity": f"coalesce({first}, principal, {account})",
-            }
-        entity = DEFAULT_ENTITY[provider]
-        given = {
-            "account": "recipientAccountId",
-            "region": "awsRegion",
-            "source_address": "sourceIPAddress",
-            "entity": entity,
-        }
-        found = {name: f"e.{quoted(f)}" if f in self.columns else "null::varchar" for name, f in given.items()}
-        found["entity"] = f"coalesce({found['entity']}, {found['account']})"
-        if "sourceIPAddress" in self.columns:
-            address = found["source_address"]
-            found["source_address"] = f"case when regexp_matches({address}, '^[0-9a-fA-F.:]*[.:][0-9a-fA-F.:]*$') then {address} end"
-        return {**found, "resource": "null::varchar"}
-
-    def indicator(self) -> tuple[str, str]:
-        """Expressions of the indicator that the event's address is, and its score."""
+    def facts(self) -> dict[str, str]:
+        """Expressions over `e` (and `x`, the context) of what every finding says of its first event."""
+        found = _LAKE_FACTS if self.is_lake else self._facts_of_fields()
         ident, score = f"{audit_fields.CONTEXT}indicator.id", f"{audit_fields.CONTEXT}indicator.score"
-        if ident in self.columns:
-            return f"e.{quoted(ident)}::varchar", f"e.{quoted(score)}::double"
-        return "null::varchar", "null::double"
+        place = "e" if ident in self.columns else "x" if self.context is not None else None
+        return {
+            **found,
+            "indicator_id": f"{place}.{quoted(ident)}::varchar" if place else "null::varchar",
+            "indicator_score": f"{place}.{quoted(score)}::double" if place else "null::double",
+        }
 
+    def _facts_of_fields(self) -> dict[str, str]:
+        account, region, address, arn = (
+            f"e.{quoted(name)}" if name in self.columns else "null::varchar"
+            for name in ("recipientAccountId", "awsRegion", "sourceIPAddress", "userIdentity.arn")
+        )
+        return {
+            "account": account,
+            "region": region,
+            "source_address": f"case when regexp_full_match({address}, {_ADDRESS}) then {address} end",
+            "resource": "null::varchar",
+            "entity": f"coalesce({arn}, {account})",
+        }
+
+
+_LAKE_FACTS = {
+    "account": "e.account",
+    "region": "e.region",
+    "source_address": "e.source_address",
+    "resource": "e.resource",
+    "entity": "coalesce(e.actor_arn, e.account)",
+}
+_ADDRESS = "'[0-9]+([.][0-9]+){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*'"  # services stand in its place, too
+
+
+def _as_text(sql: str) -> str:
+    # a cast of what is text already would hide the column from the filters of Parquet
+    return f"{sql}::varchar" if sql in _NOT_TEXT else sql
+
+
+_NOT_TEXT = frozenset(f'"{column.name}"' for column in CLOUD_AUDIT_EVENTS.columns if column.type != "VARCHAR")
 
 # what `rules run` reads beside the fields of the rules
 FACT_FIELDS = ("eventSource", "eventName", "userIdentity.arn", "recipientAccountId", "awsRegion", "sourceIPAddress")

@@ -14,11 +14,13 @@ from sigma.backends.duckdb import text
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.sigma.scan import routing
-from intelsec_assets.detections.sigma.scan.firing import EventRule, Prepared, RuleFailure
-from intelsec_assets.detections.sigma.scan.layouts import Layout, quoted
+from intelsec_assets.detections.sigma.scan.firing import EventRule, Prepared, RuleFailure, column
+from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.detections.sigma.scan.routing import Pair, Pass
 
 HITS = "sigma_hits"
+_CANDIDATES = "sigma_candidates"
+SLICE = 500_000  # events at a time: their candidates with the fields of 570 rules take some 300 MB
 MAX_PAIRS = 20_000  # services with operations in one log; AWS has fewer in all
 
 
@@ -30,6 +32,7 @@ class Matches:
     """
 
     con: duckdb.DuckDBPyConnection
+    where: str  # what the events are, of all providers
     passes: list[Pass] = field(default_factory=list)
     failures: list[RuleFailure] = field(default_factory=list)
 
@@ -48,7 +51,7 @@ def match(
     con: duckdb.DuckDBPyConnection, prepared: Prepared, layout: Layout, since: datetime | None, until: datetime | None
 ) -> Matches:
     """Ask all event rules about the events of [since, until). A rule that DuckDB cannot evaluate stops no other."""
-    found = Matches(con)
+    found = Matches(con, _where(since, until))
     con.execute(
         f"create or replace temp table {HITS} "
         "(rule integer, pass integer, row bigint, event_id varchar, event_time timestamptz)"
@@ -57,17 +60,36 @@ def match(
         rules = [rule for rule in prepared.events if rule.provider == provider]
         if not rules or (provider != audit_fields.AWS and not layout.has_provider):
             continue
-        where = _where(layout, provider, since, until)
-        for asked in routing.passes(provider, rules, _pairs(con, layout, provider, where), layout):
-            _ask(found, asked, layout, where)
+        where = f"{found.where} and {routing.provider_filter(layout, provider)}"
+        asked = list(routing.passes(provider, rules, _pairs(con, layout, provider, where), layout))
+        for within in _slices(con, layout, where):
+            for one in asked:
+                _ask(found, one, layout, f"{where} and {within}")
     return found
 
 
-def _where(layout: Layout, provider: str, since: datetime | None, until: datetime | None) -> str:
-    claims = [routing.provider_filter(layout, provider)]
-    claims += [f"e.event_time >= {instant(since)}"] if since else []
+def _slices(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> list[str]:
+    """What the events of each slice of time are, so that the candidates of one fit in memory."""
+    ((count,),) = con.execute(f"select count(*) from {layout.relation} e where {where}").fetchall()
+    cuts = -(-count // SLICE)
+    if cuts < 2:
+        return ["true"]
+    shares = ", ".join(f"{cut / cuts:.6f}" for cut in range(1, cuts))
+    ((found,),) = con.execute(
+        f"select approx_quantile(epoch_us(event_time), [{shares}]) from {layout.relation} e where {where}"
+    ).fetchall()
+    edges = [f"make_timestamptz({int(edge)})" for edge in sorted(set(found))]
+    lower = [f"e.event_time >= {edge}" for edge in edges]
+    upper = [f"e.event_time < {edge}" for edge in edges]
+    inner = [f"{low} and {high}" for low, high in zip(lower, upper[1:], strict=False)]
+    # an event without a time belongs somewhere, too
+    return [f"(e.event_time is null or {upper[0]})", *inner, lower[-1]]
+
+
+def _where(since: datetime | None, until: datetime | None) -> str:
+    claims = [f"e.event_time >= {instant(since)}"] if since else []
     claims += [f"e.event_time < {instant(until)}"] if until else []
-    return " and ".join(claims)
+    return " and ".join(claims) or "true"
 
 
 def instant(moment: datetime) -> str:
@@ -87,7 +109,7 @@ def _ask(found: Matches, asked: Pass, layout: Layout, where: str) -> None:
         return
     number = len(found.passes)
     try:
-        found.con.execute(f"create or replace temp table {table_of(number)} as {routing.statement(asked, layout, where)}")
+        _evaluate(found.con, asked, layout, where, table_of(number))
     except duckdb.OutOfMemoryException:
         raise  # no rule's fault
     except duckdb.Error as error:
@@ -102,6 +124,23 @@ def _ask(found: Matches, asked: Pass, layout: Layout, where: str) -> None:
         return
     found.passes.append(asked)
     _collect(found, number)
+
+
+def _evaluate(con: duckdb.DuckDBPyConnection, asked: Pass, layout: Layout, where: str, table: str) -> None:
+    """Make the table of a pass: its matches with their fields.
+
+    The candidates are laid out bucket by bucket first: conditions over a few rows of every vector cost several times
+    as much (570 rules over 1 M events: 11 s of CPU against 4).
+    """
+    candidates = routing.candidates(asked, layout, where)
+    if not asked.buckets:
+        con.execute(f"create or replace temp table {table} as {routing.evaluation(asked, f'({candidates})')}")
+        return
+    con.execute(f"create or replace temp table {_CANDIDATES} as {candidates} order by r.bucket")
+    try:
+        con.execute(f"create or replace temp table {table} as {routing.evaluation(asked, _CANDIDATES)}")
+    finally:
+        con.execute(f"drop table if exists {_CANDIDATES}")
 
 
 def _collect(found: Matches, number: int) -> None:
@@ -137,7 +176,7 @@ def matches_of(
             if rule.number not in {one.number for one in asked.rules}:
                 continue
             columns = "".join(
-                f", {'m.' + quoted(name) if name in rule.needs else 'null::varchar'} as {quoted('f:' + name)}"
+                f", {'m.' + column(name) if name in rule.needs else 'null::varchar'} as {audit_fields.quoted('f:' + name)}"
                 for name in names
             )
             parts.append(
@@ -148,5 +187,5 @@ def matches_of(
             )
     if parts:
         return " union all ".join(parts)
-    empty = "".join(f", null::varchar as {quoted('f:' + name)}" for name in names)
+    empty = "".join(f", null::varchar as {audit_fields.quoted('f:' + name)}" for name in names)
     return f"select ''::varchar as rule_id, '' as event_id, null::timestamptz as event_time{empty} where false"

@@ -6,13 +6,13 @@ run and what their rows become is `matching` and `finding_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sigma.backends.duckdb import text
 
-from intelsec_assets.detections.sigma.scan.firing import ROUTED, EventRule, placeholder
-from intelsec_assets.detections.sigma.scan.layouts import Layout, quoted
+from intelsec_assets.detections.sigma.scan.firing import ROUTED, EventRule, column, placeholder
+from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.engine import sql_text
 
 BITS = 60  # rules that one number of 64 bits holds, with room to shift
@@ -35,6 +35,7 @@ class Pass:
     """Rules that are asked in one reading of the events of a provider."""
 
     provider: str
+    of_json: bool  # whether it reads the events' JSON
     buckets: tuple[Bucket, ...]
     open: tuple[EventRule, ...]  # asked of every event
 
@@ -56,7 +57,7 @@ class Pass:
             Bucket(b.number, b.pair, tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets
         )
         kept = tuple(rule for rule in self.open if rule.number not in gone)
-        return Pass(self.provider, tuple(bucket for bucket in buckets if bucket.rules), kept)
+        return Pass(self.provider, self.of_json, tuple(bucket for bucket in buckets if bucket.rules), kept)
 
     def only(self, rules: Iterable[EventRule]) -> Pass:
         """The pass with some rules only."""
@@ -82,15 +83,16 @@ def passes(provider: str, rules: Sequence[EventRule], pairs: Sequence[Pair] | No
             there = tuple(rule for rule in routed if _can_match(rule, provider, pair))
             if there:
                 buckets.append(Bucket(len(buckets), pair, there))
-        found += list(_waves(provider, buckets, open_))
+        found += _waves(provider, buckets, open_, of_json=of_json)
     return found
 
 
-def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule]) -> Iterable[Pass]:
+def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule], *, of_json: bool) -> Iterable[Pass]:
     most = max((len(bucket.rules) for bucket in buckets), default=0)
     for start in range(0, max(most, len(open_)), BITS):
         wave = (Bucket(b.number, b.pair, b.rules[start : start + BITS]) for b in buckets)
-        yield Pass(provider, tuple(bucket for bucket in wave if bucket.rules), tuple(open_[start : start + BITS]))
+        there = tuple(bucket for bucket in wave if bucket.rules)
+        yield Pass(provider, of_json, there, tuple(open_[start : start + BITS]))
 
 
 def _needs_json(rule: EventRule, layout: Layout) -> bool:
@@ -109,73 +111,64 @@ def _can_match(rule: EventRule, provider: str, pair: Pair) -> bool:
     return True
 
 
-def statement(asked: Pass, layout: Layout, where: str) -> str:
-    """SQL with one row an event that a rule of the pass matches.
+def candidates(asked: Pass, layout: Layout, where: str) -> str:
+    """SQL with one row an event that a rule of the pass can match.
 
-    `where` says what every event must be. Columns: event_id, event_time, bucket,
-    routed and opened (bits of rules, in the bucket's and in the pass's order), the fact columns, indicator_id,
-    indicator_score, and each needed field under its own name.
+    `where` says what every event must be. Columns: event_id, event_time, bucket, opened (bits of the rules asked of every
+    event, which match), and a column a needed field.
     """
     service, operation = ROUTED[asked.provider]
     extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
     if extracted is not None and asked.open:
         extracted = f"case when {_may_need_json(asked, layout)} then {extracted} end"
     if not asked.open:
-        where += f" and {_routed_columns(asked, fields)}"
-    joined = "" if layout.context is None else f" left join ({layout.context}) x using (event_id)"
-    columns = [f"{sql} as {quoted(name)}" for name, sql in fields.items()]
-    columns += [f"{sql} as {quoted('fact:' + name)}" for name, sql in layout.facts(asked.provider).items()]
-    ident, score = layout.indicator()
-    keyword = ", e.event" if any(rule.compiled.needs_event for rule in asked.rules) else ""
+        where += f" and {_of_buckets(asked, layout)}"
     inner = f"select *{', ' + extracted + ' as extracted' if extracted else ''} from {layout.relation} e where {where}"
-    laid_out = (
-        f"select e.event_id, e.event_time{keyword}, {', '.join(columns)}, {ident} as indicator_id, "
-        f"{score} as indicator_score from ({inner}) e{joined}"
-    )
-    matching = [_case(asked.buckets, _any_of, asked.provider)] if asked.buckets else []
-    matching += [_filled(_any_of(asked.open))] if asked.open else []
-    routed = _case(asked.buckets, _bits, asked.provider) if asked.buckets else "0::ubigint"
+    uses_context = any(map(layout.is_context, asked.needs))
+    joined = f" left join ({layout.context}) x using (event_id)" if uses_context else ""
+    columns = ", ".join(f"{sql} as {column(name)}" for name, sql in fields.items())
+    keyword = ", e.event" if any(rule.compiled.needs_event for rule in asked.rules) else ""
+    laid_out = f"select e.event_id, e.event_time{keyword}, {columns} from ({inner}) e{joined}"
     shown = ", ".join(
         [
             *("e.event_id", "e.event_time", "r.bucket"),
-            f"coalesce({routed}, 0::ubigint) as routed",
             f"{_filled(_bits(asked.open))} as opened",
-            *(quoted("fact:" + name) for name in layout.facts(asked.provider)),
-            *("indicator_id", "indicator_score"),
-            *(quoted(name) for name in asked.needs),
+            *(["e.event"] if keyword else []),
+            *(f"e.{column(name)}" for name in asked.needs),
         ]
     )
+    kept = f"where r.bucket is not null or {_filled(_any_of(asked.open))} " if asked.open else ""
     return (
         f"select {shown} from ({laid_out}) e {'left' if asked.open else 'inner'} join {_routes(asked)} r "
-        f"on {_same(quoted(service), 'r.source')} and {_same(quoted(operation), 'r.name')} "
-        f"where {' or '.join(f'({one})' for one in matching)}"
+        f"on {_same(column(service), 'r.source')} and {_same(column(operation), 'r.name')} {kept}"
     )
 
 
-def _same(column: str, other: str) -> str:
+def evaluation(asked: Pass, table: str) -> str:
+    """SQL with the candidates of `table` that match: its columns, and `routed`, the bits of the bucket's rules."""
+    if not asked.buckets:
+        return f"select *, 0::ubigint as routed from {table} r"
+    any_rule, bits_of_rules = (_case(asked.buckets, said, asked.provider) for said in (_any_of, _bits))
+    opened = " or opened <> 0" if asked.open else ""
+    return f"select *, coalesce({bits_of_rules}, 0::ubigint) as routed from {table} r where ({any_rule}){opened}"
+
+
+def _same(one: str, other: str) -> str:
     # a hash join takes equality; nothing there is a pair too
-    return f"coalesce({column}, chr(0)) = coalesce({other}, chr(0))"
+    return f"coalesce({one}, chr(0)) = coalesce({other}, chr(0))"
 
 
-def _routed_columns(asked: Pass, fields: Mapping[str, str]) -> str:
-    """Events outside every bucket are left unread where the operation is a column."""
-    _, operation = ROUTED[asked.provider]
+def _of_buckets(asked: Pass, layout: Layout) -> str:
+    """SQL of what every event of the buckets is: others are left unread."""
     names = sorted({bucket.pair[1] for bucket in asked.buckets if bucket.pair[1] is not None})
-    if any(bucket.pair[1] is None for bucket in asked.buckets) or not names:
+    if not names or any(bucket.pair[1] is None for bucket in asked.buckets):
         return "true"
-    plain = fields[operation].removesuffix("::varchar").removeprefix("(").removesuffix(")")
-    return f"{plain} in ({', '.join(map(text.literal, names))})"
+    return f"{_column(layout, ROUTED[asked.provider][1])} in ({', '.join(map(text.literal, names))})"
 
 
 def _may_need_json(asked: Pass, layout: Layout) -> str:
     """SQL that says for which events the JSON must be taken apart; over-long ways to say it are not worth it."""
-    claims = []
-    service, operation = ROUTED[asked.provider]
-    names = sorted({bucket.pair[1] for bucket in asked.buckets if bucket.pair[1] is not None})
-    if any(bucket.pair[1] is None for bucket in asked.buckets):
-        return "true"
-    if names:
-        claims.append(f"{_column(layout, operation)} in ({', '.join(map(text.literal, names))})")
+    claims = [_of_buckets(asked, layout)] if asked.buckets else []
     for rule in asked.open:
         bounds = [
             f"lower({_column(layout, name)}) in ({', '.join(map(text.literal, sorted(values)))})"
@@ -189,7 +182,7 @@ def _may_need_json(asked: Pass, layout: Layout) -> str:
 
 
 def _column(layout: Layout, name: str) -> str:
-    return f"({layout.read([name])[1][name]})"
+    return layout.read([name])[1][name]
 
 
 def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule]], str], provider: str) -> str:
@@ -214,7 +207,7 @@ def _filled(sql: str) -> str:
     """The condition over columns."""
     for names in ROUTED.values():
         for name in names:
-            sql = sql.replace(placeholder(name), quoted(name))
+            sql = sql.replace(placeholder(name), column(name))
     return sql
 
 
@@ -234,9 +227,7 @@ def _routes(asked: Pass) -> str:
     """SQL of the relation that leads from service and operation to a bucket."""
     if not asked.buckets:
         return "(select null::varchar as source, null::varchar as name, null::integer as bucket where false)"
-    rows = ", ".join(
-        f"({_text_or_null(b.pair[0])}, {_text_or_null(b.pair[1])}, {b.number})" for b in asked.buckets
-    )
+    rows = ", ".join(f"({_text_or_null(b.pair[0])}, {_text_or_null(b.pair[1])}, {b.number})" for b in asked.buckets)
     return f"(select source::varchar as source, name::varchar as name, bucket from (values {rows}) t(source, name, bucket))"
 
 

@@ -16,6 +16,7 @@ select
     "values", len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0
 from sigma_shown s
 join sigma_firings f using (rule)
+left join sigma_told using (event_id)
 where not is_flood;
 
 insert into sigma_drafts

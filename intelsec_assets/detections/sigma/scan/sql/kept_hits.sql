@@ -24,8 +24,5 @@ where not is_flood or place <= 100;
 create or replace temp table sigma_shown (
     rule integer, day date, matches bigint, is_flood boolean, place bigint,
     first_time timestamptz, last_time timestamptz,
-    event_id varchar, event_time timestamptz,
-    account varchar, region varchar, source_address varchar, resource varchar, entity varchar,
-    indicator_id varchar, indicator_score double,
-    "values" map(varchar, varchar)
+    event_id varchar, event_time timestamptz, "values" map(varchar, varchar)
 );

@@ -6,7 +6,7 @@ coalesce(
     end,
     case
         when regexp_full_match(time_text, '[0-9]{9,11}([.][0-9]+)?')
-            then make_timestamptz((try_cast(time_text as decimal(18, 6)) * 1000000)::bigint)
+            then make_timestamptz((try_cast(time_text as double) * 1e6)::bigint)
         when regexp_full_match(time_text, '[0-9]{12,14}')
             then make_timestamptz(try_cast(time_text as bigint) * 1000)
     end

@@ -1,0 +1,242 @@
+"""Damaged, hostile and confused audit logs: what can be read is kept, what cannot is a row that says why.
+
+Sound envelopes are in test_audit_envelopes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import timedelta
+
+import pytest
+
+from intelsec_assets.detections.audit import unpacking
+from intelsec_assets.detections.audit.framing import MAX_EVENT
+from intelsec_assets.detections.audit.unpacking import Unpacking
+from tests.audit_logs import DELIVERED, compact, event, lines, read, rows, wrapped, zipped
+
+
+def reasons(data: bytes) -> list[tuple[int, str]]:
+    return [(one.odd.record, one.odd.reason) for one in read(data)[1]]
+
+
+def test_a_truncated_gzip_keeps_the_events_before_the_cut() -> None:
+    noise = [event(number, userAgent=f"agent {number * 7919 % 1009} {number}") for number in range(1, 400)]
+    data = zipped(lines(noise))
+
+    table, odd, files = read(data[: len(data) // 2])
+
+    kept = table.column("event_id").to_pylist()
+    assert kept == [one["eventID"] for one in noise[: len(kept)]]
+    assert len(kept) > 50
+    # the line that was cut, and the file that was
+    assert {(one.odd.record, one.odd.reason) for one in odd} == {(len(kept) + 1, "malformed"), (0, "truncated")}
+    assert (files[0].status, files[0].reason) == ("ok", "truncated")
+
+
+def test_a_truncated_wrapper_keeps_the_events_before_the_cut() -> None:
+    data = wrapped([event(1), event(2), event(3)])
+
+    table, odd, _ = read(data[:-400])
+
+    assert table.column("record").to_pylist() == [1, 2]
+    assert [one.odd.reason for one in odd] == ["truncated"]
+
+
+def test_a_damaged_gzip_is_unreadable_with_its_reason() -> None:
+    data = bytearray(zipped(lines([event(1)])))
+    data[20] ^= 0xFF
+
+    _, odd, files = read(bytes(data))
+
+    assert files[0].status == "unreadable"
+    assert odd[0].odd.record == 0
+
+
+def test_a_decompression_bomb_is_not_unpacked() -> None:
+    bomb = zipped(b'{"eventName": "' + b" " * 40_000_000)
+
+    stream = Unpacking(io.BytesIO(bomb))
+    held = sum(len(block) for block in stream.blocks())
+
+    assert stream.cut is not None
+    assert stream.cut.reason == "bomb"
+    assert held <= unpacking.RATIO_FROM + 2**23
+    assert (0, "bomb") in reasons(bomb)
+
+
+def test_a_file_of_more_bytes_than_a_file_may_have_is_cut_there() -> None:
+    stream = Unpacking(io.BytesIO(lines([event(number) for number in range(3000)])), max_bytes=1_100_000)
+
+    list(stream.blocks())
+
+    assert stream.cut is not None
+    assert stream.cut.reason == "too_large"
+
+
+@pytest.mark.parametrize("wrap", [lines, wrapped, lambda events: json.dumps(events, indent=1).encode()])
+def test_one_event_of_20_mb_is_refused_and_the_others_are_kept(wrap: object) -> None:
+    huge = event(2, requestParameters={"policy": "x" * 20_000_000})
+    data = wrap([event(1), huge, event(3)])  # type: ignore[operator]
+
+    table, odd, _ = read(data)
+
+    assert table.column("record").to_pylist() == [1, 3]
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [(2, "too_large")]
+    assert len(odd[0].odd.raw or "") == 4096
+    assert len(compact(huge)) > MAX_EVENT
+
+
+@pytest.mark.parametrize("layout", ["lines", "wrapper", "pretty"])
+def test_an_event_nested_a_thousand_deep_is_read_like_any_other(layout: str) -> None:
+    deep = '{"a":' * 1000 + "1" + "}" * 1000
+    first, second = compact(event(1)), compact(event(2))
+    nested = second.replace('{"userName":"ada"}', deep)
+    text = {
+        "lines": f"{first}\n{nested}\n",
+        "wrapper": f'{{"Records":[{first},{nested}]}}',
+        "pretty": f'{{"Records": [\n {first},\n {nested}\n]}}',
+    }[layout]
+
+    found = rows(text.encode())
+
+    assert [row["event_id"][-1] for row in found] == ["1", "2"]
+    assert found[1]["event"] == nested
+
+
+WRONG = [None, True, 7, -1.5, "", "x", [], ["a"], [{"a": 1}], {}, {"a": {"b": None}}]
+
+
+@pytest.mark.parametrize("name", sorted(event().keys() - {"eventTime", "eventName", "eventSource"}))
+def test_a_wrong_type_in_any_field_costs_nothing_but_that_field(name: str) -> None:
+    events = [{**event(number), name: value} for number, value in enumerate(WRONG, 1)]
+
+    found = rows(lines(events))
+
+    assert [row["record"] for row in found] == list(range(1, len(WRONG) + 1))
+    assert [row["event_name"] for row in found] == ["CreateAccessKey"] * len(WRONG)
+
+
+@pytest.mark.parametrize("name", ["type", "arn", "accountId", "userName", "sessionContext"])
+def test_a_wrong_type_in_any_part_of_the_identity_costs_nothing_but_that_part(name: str) -> None:
+    events = [
+        {**event(number), "userIdentity": {**event()["userIdentity"], name: value}}
+        for number, value in enumerate(WRONG, 1)
+    ]
+
+    assert [row["actor_principal"] for row in rows(lines(events))] == ["AIDAEXAMPLE"] * len(WRONG)
+
+
+def test_wrong_types_are_named() -> None:
+    found = rows(lines([event(1, readOnly="perhaps"), event(2, sourceIPAddress=["a"]), event(3, eventName={"a": 1})]))
+
+    assert [(row["read_only"], "wrong_type" in row["anomalies"]) for row in found][0] == (None, True)
+    assert "invalid_address" in found[1]["anomalies"]
+    assert (found[2]["event_name"], "wrong_type" in found[2]["anomalies"]) == ('{"a":1}', True)
+
+
+def test_bytes_that_are_no_utf8_are_replaced_and_named() -> None:
+    good, bad = lines([event(1)]), lines([event(2, userAgent="agent")]).replace(b"agent", b"ag\xff\xfent")
+
+    found = rows(good + bad)
+
+    assert found[1]["user_agent"] == "ag��nt"
+    assert [row["anomalies"] for row in found] == [[], ["invalid_utf8"]]
+    assert rows(b'{"Records":[' + bad.rstrip() + b"]}")[0]["anomalies"] == ["invalid_utf8"]
+
+
+def test_what_only_some_readers_take_is_put_right_and_named() -> None:
+    texts = [
+        compact(event(1, requestParameters={"n": 1})).replace('"n":1', '"n":NaN'),
+        compact(event(2, requestParameters={"n": 1})).replace('"n":1', '"n":-Infinity'),
+        compact(event(3)).replace("aws-cli", "aws\\u0000cli"),
+        compact(event(4)).replace("aws-cli", "aws\\ud800cli"),
+        compact(event(5)).replace("aws-cli", "aws\x01cli"),
+        compact(event(6, userAgent="NaN and Infinity")),
+    ]
+
+    found = rows("\n".join(texts).encode())
+
+    assert [row["anomalies"] for row in found] == [
+        ["non_finite_number"],
+        ["non_finite_number"],
+        ["nul_character"],
+        ["lone_surrogate"],
+        ["control_character"],
+        [],
+    ]
+    assert [row["record"] for row in found] == [1, 2, 3, 4, 5, 6]
+    assert json.loads(found[0]["event"], parse_constant=pytest.fail)["requestParameters"] == {"n": None}
+    assert found[2]["user_agent"] == "aws�cli/2.15"
+
+
+def test_of_a_key_given_twice_the_first_counts() -> None:
+    text = compact(event(1)).replace('"eventName":"CreateAccessKey"', '"eventName":"First","eventName":"Second"')
+
+    assert [row["event_name"] for row in rows(text.encode() + b"\n" + text.encode())] == ["First", "First"]
+
+
+def test_a_record_that_is_no_event_is_a_row_with_its_place_and_text() -> None:
+    data = lines([event(1), {"hello": "world"}, 5, "text", [1]]) + b"not json at all\n"
+
+    table, odd, _ = read(data)
+
+    assert table.column("record").to_pylist() == [1]
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [
+        (2, "not_an_event"),
+        (3, "not_an_event"),
+        (4, "not_an_event"),
+        (5, "not_an_event"),
+        (6, "malformed"),
+    ]
+    assert odd[0].odd.raw == '{"hello":"world"}'
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "empty"), (b" \n\n ", "empty"), (gzip.compress(b""), "empty"), (b"<xml/>", "not_json"), (b"[]", "empty")],
+)
+def test_a_file_without_records_says_so(data: bytes, reason: str) -> None:
+    table, odd, files = read(data)
+
+    assert table.num_rows == 0
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [(0, reason)]
+    assert files[0].status == "unreadable"
+
+
+def test_an_event_from_the_future_is_refused_and_a_clock_within_the_hour_is_noted() -> None:
+    ahead = [timedelta(0), timedelta(minutes=59), timedelta(minutes=61), timedelta(days=400)]
+    times = [(DELIVERED + by).strftime("%Y-%m-%dT%H:%M:%SZ") for by in ahead]
+
+    table, odd, _ = read(lines([event(number, eventTime=time) for number, time in enumerate(times, 1)]))
+
+    assert table.column("anomalies").to_pylist() == [[], ["ahead_of_delivery"]]
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [(3, "future"), (4, "future")]
+    assert times[2] in odd[0].odd.detail
+
+
+def test_clocks_that_disagree_by_an_hour_change_no_day_but_their_own() -> None:
+    slow, fast = event(1, eventTime="2026-08-20T00:30:00Z"), event(2, eventTime="2026-08-19T23:30:00Z")
+
+    assert [str(row["day"]) for row in rows(lines([slow, fast]))] == ["2026-08-20", "2026-08-19"]
+
+
+@pytest.mark.parametrize("time", ["yesterday", "infinity", "", "2026-13-45T99:99:99Z", None, 5, True, {}, "9" * 30])
+def test_a_time_that_is_none_is_refused(time: object) -> None:
+    assert reasons(lines([{**event(1), "eventTime": time}, event(2)])) == [(1, "no_time")]
+
+
+def test_a_time_before_there_were_logs_is_refused() -> None:
+    assert reasons(lines([event(1, eventTime="1970-01-01T00:00:00Z"), event(2)])) == [(1, "past")]
+
+
+def test_records_are_conserved_whatever_is_thrown_in() -> None:
+    junk = [b"{", b"nonsense", b'{"a":1}', b"\xff\xfe", b"null", b'{"eventName":"x"}']
+    data = b"\n".join(line for number, bad in enumerate(junk) for line in (bad, compact(event(number)).encode()))
+
+    table, odd, _ = read(b"{}\n" + data)
+
+    assert table.num_rows + len(odd) == 1 + 2 * len(junk)
+    assert table.num_rows == len(junk)

@@ -1,0 +1,183 @@
+"""Field names of audit events: the column or the JSON that holds one, lists on the way, and what is published.
+
+That files read for `rules run` hold the same texts is tested here too.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intelsec_assets.detections.audit import fields
+from intelsec_assets.detections.audit.ad_hoc import read_events
+from intelsec_assets.detections.errors import EventError
+from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
+from tests.audit_logs import compact, connected, event, lines, read, wrapped, zipped
+
+SECURITY_GROUP = event(
+    1,
+    eventName="AuthorizeSecurityGroupIngress",
+    requestParameters={
+        "groupId": "sg-1",
+        "ipPermissions": {
+            "items": [
+                {"fromPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}, {"cidrIp": "10.0.0.0/8"}]}},
+                {"fromPort": 443, "ipRanges": {}},
+            ]
+        },
+    },
+    resources=[{"ARN": "arn:a", "type": "AWS::S3::Bucket"}, {"ARN": "arn:b"}],
+    additionalEventData={"deep": {"list": [{"on": True}, {"on": False}]}},
+)
+TEXTS: dict[str, str | None] = {
+    "eventName": "AuthorizeSecurityGroupIngress",
+    "readOnly": "false",
+    "managementEvent": "true",
+    "responseElements": None,
+    "nothing.there": None,
+    "requestParameters.groupId": "sg-1",
+    "requestParameters.ipPermissions.items.ipRanges.items.cidrIp": '["0.0.0.0/0","10.0.0.0/8"]',
+    "requestParameters.ipPermissions.items.fromPort": '["22","443"]',
+    "requestParameters.ipPermissions.items.nothing": None,
+    "resources.ARN": '["arn:a","arn:b"]',
+    "additionalEventData.deep.list.on": '["true","false"]',
+    "userIdentity.sessionContext.sessionIssuer.arn": None,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_path: Path) -> None:
+    table, _, _ = read(wrapped([SECURITY_GROUP]))
+    (tmp_path / "a.ndjson").write_bytes(lines([SECURITY_GROUP, event(2)]))
+    (tmp_path / "b.json").write_bytes(wrapped([SECURITY_GROUP]))
+    with connected() as con:
+        con.register("rows", table)
+        found = con.sql(f"select ({fields.field_sql(name)})::varchar, ({fields.json_sql(name)})::varchar from rows")
+        column, from_json = found.fetchall()[0]
+        listed, expressions = fields.extraction([name, "eventName"])
+        query = f"select ({expressions[name]})::varchar from (select *, {listed} as extracted from rows)"
+        together = con.sql(query).fetchall()[0][0]
+        files = read_events(con, [tmp_path], columns=[name])
+        from_files = con.sql(f'select "{name}" from {files.table} where event_id like \'%1\'').fetchall()
+
+    assert (column, from_json, together) == (TEXTS[name],) * 3
+    assert from_files == [(TEXTS[name],)] * 2
+
+
+def test_an_object_is_its_json() -> None:
+    with connected() as con:
+        con.register("rows", read(wrapped([SECURITY_GROUP]))[0])
+        (found,) = con.sql(f"select {fields.field_sql('requestParameters.ipPermissions')} from rows").fetchall()[0]
+
+    assert json.loads(found) == SECURITY_GROUP["requestParameters"]["ipPermissions"]
+
+
+def test_every_typed_name_is_a_column_and_context_is_a_column_of_its_own() -> None:
+    assert set(fields.TYPED.values()) <= set(CLOUD_AUDIT_EVENTS.column_names)
+    for column in AUDIT_CONTEXT.column_names:
+        if column.startswith("context."):
+            assert fields.field_sql(column) == f'"{column}"'
+
+
+def test_every_typed_name_is_published() -> None:
+    unpublished = [
+        name for name in fields.TYPED if not any(fields.is_known(name, provider) for provider in fields.PROVIDERS)
+    ]
+
+    assert unpublished == []
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("eventName", True),
+        ("eventname", False),
+        ("userIdentity.arn", True),
+        ("userIdentity.arm", False),
+        ("requestParameters.anything.at.all", True),
+        ("requestParameter.userName", False),
+        ("resources.ARN", True),
+    ],
+)
+def test_the_lint_can_tell_a_published_name_from_a_slip(name: str, known: bool) -> None:
+    assert fields.is_known(name, "aws") is known
+
+
+@pytest.mark.parametrize("name", ["", "a..b", 'a."b', "a.\\b", ".a", "a."])
+def test_a_name_that_no_path_can_hold_is_refused(name: str) -> None:
+    with pytest.raises(EventError, match="no name of a field"):
+        fields.json_sql(name)
+
+
+def test_a_name_cannot_leave_its_literal() -> None:
+    with connected() as con:
+        con.sql("create table rows as select '{}'::varchar as event")
+
+        assert con.sql(f"select {fields.json_sql(chr(39) + '); drop table rows; --')} from rows").fetchall() == [(None,)]
+
+
+def test_names_in_circulation_mean_the_published_ones() -> None:
+    assert fields.field_sql("gcp.audit.method_name") == '"event_name"'
+    assert fields.field_sql("data.protoPayload.serviceName") == '"event_source"'
+
+
+def made(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_any_files_are_one_relation_and_nothing_is_left_out(tmp_path: Path) -> None:
+    events = [event(number) for number in range(1, 10)]
+    folder = made(
+        tmp_path,
+        {
+            "a.json": wrapped(events[:2]),
+            "b.json.gz": zipped(lines(events[2:5])),
+            "c.ndjson": lines(events[5:7]) + b"no json\n" + lines([{"a": 1}]),
+            "d.ndjson": lines([{**event(8), "eventID": None}, event(9)]),
+            "e.json": compact({"awsAccountId": "1", "digestS3Object": "x"}).encode(),
+            ".hidden": b"?",
+        },
+    )
+    with connected() as con:
+        found = read_events(con, [folder], columns=["eventName", "requestParameters.userName"])
+        columns = con.sql(f"select * from {found.table}").columns
+        order = con.sql(f"select event_id, record, \"eventName\" from {found.table} order by file, record").fetchall()
+
+    assert columns[:4] == ["event_id", "event_time", "eventName", "requestParameters.userName"]
+    assert [row[1] for row in order] == [1, 2, 1, 2, 3, 1, 2, 1, 2]
+    assert {row[2] for row in order} == {"CreateAccessKey"}
+    assert (found.events, found.files, found.digests) == (9, 5, 1)
+    assert [(Path(one.delivery.file).name, one.odd.record, one.odd.reason) for one in found.rejected] == [
+        ("c.ndjson", 4, "not_an_event"),
+        ("c.ndjson", 3, "malformed"),
+    ]
+
+
+def test_keywords_need_the_whole_event(tmp_path: Path) -> None:
+    folder = made(tmp_path, {"a.ndjson": lines([event(1), event(2)])})
+    with connected() as con:
+        found = read_events(con, [folder / "a.ndjson"], columns=None, keywords=True)
+        texts = con.sql(f"select event from {found.table}").fetchall()
+
+    assert [json.loads(text) for (text,) in texts] == [event(1), event(2)]
+
+
+def test_a_parent_and_its_child_can_both_be_asked_for(tmp_path: Path) -> None:
+    folder = made(tmp_path, {"a.ndjson": lines([event(1), event(2, requestParameters="text")])})
+    asked = ["requestParameters", "requestParameters.userName", "userIdentity", "userIdentity.arn"]
+    with connected() as con:
+        found = read_events(con, [folder], columns=asked)
+        result: list[Any] = con.sql(f"select {', '.join(fields.quoted(name) for name in asked)} from {found.table}").fetchall()
+
+    assert [row[:2] for row in result] == [('{"userName":"ada"}', "ada"), ("text", None)]
+    assert [row[3] for row in result] == ["arn:aws:iam::111122223333:user/ada"] * 2
+
+
+def test_a_path_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with connected() as con, pytest.raises(EventError, match="nowhere"):
+        read_events(con, [tmp_path / "nowhere"], columns=None)

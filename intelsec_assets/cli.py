@@ -11,6 +11,8 @@ import typer
 
 from intelsec_assets import logs
 from intelsec_assets.commands import faces
+from intelsec_assets.commands.alerts import alerts
+from intelsec_assets.commands.audit import audit
 from intelsec_assets.commands.canon import canon
 from intelsec_assets.commands.dev import dev
 from intelsec_assets.commands.doctor import doctor
@@ -18,11 +20,13 @@ from intelsec_assets.commands.explain import explain
 from intelsec_assets.commands.feeds import feeds
 from intelsec_assets.commands.lineage import lineage
 from intelsec_assets.commands.quality import quality
+from intelsec_assets.commands.rules import rules
 from intelsec_assets.commands.run import backfill, run
 from intelsec_assets.commands.sql import sql
 from intelsec_assets.commands.status import status
 from intelsec_assets.commands.tables import describe, tables
 from intelsec_assets.commands.warehouse import warehouse
+from intelsec_assets.detections.errors import DetectionError
 from intelsec_assets.feeds.catalogue import CatalogueError
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.locking import WarehouseBusy
@@ -37,8 +41,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Threat intelligence in, scored and exported indicators out. Exit codes: 0 done, 1 something is wrong in the "
-    "data, 2 wrong use, 3 a part is not reachable.",
+    help="Threat intelligence and audit logs in; scored indicators, findings and alerts out. Exit codes: 0 done, "
+    "1 something is wrong in the data, 2 wrong use, 3 a part is not reachable.",
 )
 for name, command in (
     ("run", run),
@@ -57,10 +61,14 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(feeds, name="feeds")
 app.add_typer(warehouse, name="warehouse")
+app.add_typer(audit, name="audit")
+app.add_typer(rules, name="rules")
+app.add_typer(alerts, name="alerts")
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (CatalogueError, faces.WRONG_USE),
     (SettingsError, faces.WRONG_USE),
+    (DetectionError, faces.FOUND_SOMETHING),
     (LakeError, faces.FOUND_SOMETHING),
     (LockHeld, faces.NOT_REACHABLE),
     (StoreError, faces.NOT_REACHABLE),

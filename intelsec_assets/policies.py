@@ -21,6 +21,9 @@ YESTERDAY = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 # Tag of a run: `stored` = a day whose snapshots are stored is rebuilt from them, else sources are read again.
 SNAPSHOTS, STORED, SOURCES = "intelsec/snapshots", "stored", "sources"
 
+# Tags that Dagster gives to runs that nobody started by hand.
+AUTOMATIC_TAGS = frozenset({"dagster/sensor_name", "dagster/schedule_name"})
+
 INTEL_TEAM = "team:intel"
 SECOPS_TEAM = "team:secops"
 DATA_TEAM = "team:data"

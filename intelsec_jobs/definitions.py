@@ -30,6 +30,7 @@ from intelsec_assets.settings import Settings
 from intelsec_jobs.environments import declared_on
 from intelsec_jobs.jobs import JOBS
 from intelsec_jobs.schedules import build_schedules
+from sensors.audit_arrivals import build_audit_arrivals
 from sensors.automation import build_score_automation
 from sensors.run_failures import build_run_failure_sensor
 
@@ -60,6 +61,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
         sensors=[
             build_run_failure_sensor(running="run_failure_notice" in on),
             build_score_automation(running="score_automation" in on),
+            build_audit_arrivals(running="audit_log_arrivals" in on),
         ],
         resources={
             "workspace": workspace,

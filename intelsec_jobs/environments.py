@@ -15,6 +15,9 @@ AUTOMATION = frozenset(
         "export_schedule",
         "warehouse_publish_schedule",
         "quality_schedule",
+        "cloud_detections_schedule",
+        "detection_outcomes_schedule",
+        "audit_log_arrivals",
         "run_failure_notice",
         "score_automation",
     }

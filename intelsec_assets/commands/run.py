@@ -37,6 +37,8 @@ from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 
+DETECTIONS = ("cloud_detections", "detection_outcomes")  # jobs over all days together, where there are audit logs
+
 log = structlog.get_logger("intelsec.run")
 
 FirstDay = Annotated[str | None, typer.Option("--from", help="First day of a span, YYYY-MM-DD.")]
@@ -56,7 +58,7 @@ def run(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Run the main job: feeds, observations, indicators, scores, export, summary, warehouse.
+    """Run the main job: feeds, indicators, scores, export, summary; audit logs, findings, alerts; warehouse.
 
     Without a day: every day the data holds. Example: intelsec run --day 2026-03-04
     """
@@ -126,12 +128,13 @@ def _refuse_days_outside(settings: Settings, days: Sequence[date]) -> None:
 def _run(
     settings: Settings, days: Sequence[date], json: bool, *, job: str = "daily_intel", after: Sequence[str]
 ) -> None:
+    spans = DETECTIONS if Workspace.of(settings).detection_sources().telemetry().audit else ()
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
         from intelsec_jobs.runner import DayOutside, HistoryUnavailable, run_days
 
         try:
-            outcomes = run_days(settings, days, job=job, after=after, from_stored=job == "backfill")
+            outcomes = run_days(settings, days, job=job, spans=spans, after=after, from_stored=job == "backfill")
         except DayOutside as error:
             fail(str(error), WRONG_USE)
         except HistoryUnavailable as error:

@@ -235,10 +235,12 @@ def _sigma_findings(lake: Lake, sources: DetectionSources, day: date) -> Built:
 )
 def alerts(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, sources, built = workspace.lake(), workspace.detection_sources(), []
+    # what a sensor or a schedule finds is news now, however late it was delivered; days run by hand are replayed
+    raised_at = system_clock() if policies.AUTOMATIC_TAGS & context.run.tags.keys() else None
     with workspace.store() as store:
         service = AlertService(store, system_clock, sources.asset_policy())
         for day in partition_days(context):
-            taken = service.take(_findings(lake, day))
+            taken = service.take(_findings(lake, day), raised_at=raised_at)
             progress.report(ALERTS.name, str(day), f"{len(taken.created)} raised, {len(taken.merged)} joined one")
             built.append(keep(lake, ALERTS, day, alerts_of_day(store, day)))
     return _told(context, ALERTS, built)

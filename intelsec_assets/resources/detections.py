@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from intelsec_assets import engine
 from intelsec_assets.days import ONE_DAY, day_end, day_start
+from intelsec_assets.detections.alerts.asset_policy import FILE as POLICY_FILE
 from intelsec_assets.detections.alerts.asset_policy import AssetPolicy, load_asset_policy
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.telemetry import Telemetry, load_telemetry
@@ -31,7 +32,7 @@ FolderState = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class DetectionSources:
-    """The sources of one workspace; `folder` holds rules, exceptions and the policy of assets."""
+    """The sources of one workspace; `folder` holds rules and exceptions."""
 
     home: Path
     data_root: Path | None
@@ -75,8 +76,8 @@ class DetectionSources:
 
     def asset_policy(self) -> AssetPolicy:
         """What accounts, principals and resources are worth."""
-        file = self.folder / "assets.yml"
-        return load_asset_policy(file if file.is_file() else None)
+        file = None if self.data_root is None else self.data_root / POLICY_FILE
+        return load_asset_policy(file if file is not None and file.is_file() else None)
 
     def all_rules(self, day: date) -> RuleSet:
         """Every rule with the exceptions that apply on the day, whatever mode it is in. Raises RuleError."""

@@ -9,11 +9,10 @@ import sqlite3
 from datetime import UTC, datetime
 
 import duckdb
+import re2
 from sigma.backends.duckdb import DuckDBBackend, compile_ruleset
 from sigma.backends.sqlite import sqliteBackend
 from sigma.collection import SigmaCollection
-
-import re2
 
 _CONNECTION = duckdb.connect()
 _CONNECTION.execute("SET TimeZone = 'America/St_Johns'")  # no result may depend on the session's zone
@@ -41,13 +40,10 @@ def columns_of(events):
 
 def relation(events, columns):
     """(SQL of a relation with the events, its parameters)."""
-    fields = ", ".join('"' + column.replace('"', '""') + '" VARCHAR' for column in columns)
     rows = [{column: event.get(column) for column in columns} for event in events]
     # the rows travel as JSON: a parameter cannot be a list of structs with only NULLs in a field
-    return (
-        f"(SELECT unnest(from_json(?::JSON, '[{json.dumps({c: 'VARCHAR' for c in columns}).replace(chr(39), chr(39) * 2)}]'), recursive := true))",
-        [json.dumps(rows)],
-    )
+    shape = json.dumps([dict.fromkeys(columns, "VARCHAR")]).replace("'", "''")
+    return f"(SELECT unnest(from_json(?::JSON, '{shape}'), recursive := true))", [json.dumps(rows)]
 
 
 def duckdb_matches(rules, events):
@@ -123,11 +119,12 @@ def instant(seconds):
 
 
 def duckdb_bursts(rules, events):
-    """Rows of the correlation's statement: (group_values, first, last, event_ids, count, value); events have `id` and `t`."""
+    """Rows of the last rule's statement (group_values, first, last, event_ids, count, value); events have `id`, `t`."""
     columns = sorted({*columns_of(events), "id", "t"})
     source, parameters = relation([{**event, "t": instant(event["t"])} for event in events], columns)
     _CONNECTION.execute(
-        f"CREATE OR REPLACE TEMP TABLE events AS SELECT * EXCLUDE (t, id), t::TIMESTAMPTZ AS event_time, id AS event_id FROM {source}",
+        "CREATE OR REPLACE TEMP TABLE events AS "
+        f"SELECT * EXCLUDE (t, id), t::TIMESTAMPTZ AS event_time, id AS event_id FROM {source}",
         parameters,
     )
     queries = DuckDBBackend().convert(parsed(*rules))

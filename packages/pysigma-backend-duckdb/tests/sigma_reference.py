@@ -355,7 +355,7 @@ def _satisfies(condition, measure):
 
 
 def _clauses(rule):
-    """(present slots, absent slots, ordered) for ordered and extended correlations: every way to make the condition true."""
+    """(present slots, absent slots, ordered): every way to make an ordered or extended condition true."""
     ordered = rule.type.name == "TEMPORAL_ORDERED"
     slots = range(len(rule.referenced_rules))
     if not isinstance(rule.condition, SigmaExtendedCorrelationCondition):

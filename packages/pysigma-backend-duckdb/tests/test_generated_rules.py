@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sigma_engines import duckdb_matches, parsed, rule, sqlite_matches
 
 FIELDS = ["fa", "fb", "fc"]
-EXAMPLES = int(os.environ.get("SIGMA_EXAMPLES", "40"))  # each is some fifty pairs of a rule and an event
+EXAMPLES = int(os.environ.get("SIGMA_EXAMPLES", "25"))  # each is some fifty pairs of a rule and an event
 QUIET = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 # what sets the engines apart is left out here and stated one by one in test_differences.py
@@ -123,7 +123,7 @@ TIMES = st.sampled_from(
 
 @st.composite
 def items(draw, alphabet, *, everywhere):
-    """One detection item: field and modifiers, values. `everywhere` leaves out what the sqlite backend does otherwise."""
+    """One detection item; `everywhere` leaves out what the sqlite backend does otherwise."""
     field = draw(st.sampled_from(FIELDS))
     some = lambda values: st.one_of(values, st.lists(values, min_size=1, max_size=12))  # noqa: E731
     kinds = [

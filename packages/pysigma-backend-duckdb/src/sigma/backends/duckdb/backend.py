@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
+import re2
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
@@ -19,7 +20,6 @@ from sigma.conversion.base import Backend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError, SigmaFeatureNotSupportedByBackendError
-from sigma.policy.regex_engine import RE2RegexEngine
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import (
@@ -216,10 +216,11 @@ class DuckDBBackend(Backend):
         value = cond.value
         assert isinstance(value, SigmaRegularExpression)
         pattern = value.escape(escape_escape_char=False)
-        engine = RE2RegexEngine()
+        quiet = re2.Options()
+        quiet.log_errors = False
         try:
-            engine.compile(pattern)
-        except engine.error as error:
+            re2.compile(pattern, options=quiet)
+        except re2.error as error:
             where = self._where(cond)
             msg = f"{where}: RE2 refuses {pattern!r} ({error}); write it without look-around and back references"
             raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None)) from error

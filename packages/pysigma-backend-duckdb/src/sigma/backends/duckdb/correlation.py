@@ -177,7 +177,7 @@ def _check_inner(rule: SigmaCorrelationRule, inner: Node, groups: Sequence[str],
     if missing:
         msg = (
             f"Correlation {rule.title!r} needs the field {missing[0]!r} of the correlation {inner.title!r}, whose rows "
-            f"have only {sorted(inner.group_by)}; add the field to the group-by of {inner.title!r} or give an alias for it"
+            f"have only {sorted(inner.group_by)}; add the field to the group-by of {inner.title!r} or give an alias"
         )
         raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
 
@@ -205,8 +205,8 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
         terms = {(a, b) for a, b in terms if not any((c, d) != (a, b) and c <= a and d <= b for c, d in terms)}
         if any(not present for present, _ in terms):
             msg = (
-                f"Correlation {rule.title!r}: {condition.expression!r} can hold where nothing at all matched, and no row "
-                "could say where; join each `not` by `and` to a rule that matches"
+                f"Correlation {rule.title!r}: {condition.expression!r} can hold where nothing at all matched, and no "
+                "row could say where; join each `not` by `and` to a rule that matches"
             )
             raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
         return tuple(Clause(a, b, ordered) for a, b in sorted((tuple(sorted(a)), tuple(sorted(b))) for a, b in terms))
@@ -221,8 +221,8 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
         wanted = steps
     else:
         msg = (
-            f"Correlation {rule.title!r}: an order needs its rules to match, so {OPERATORS[condition.op]} {condition.count} "
-            f"is no condition for it; use `gte` with at most {steps}, or an extended condition with `not`"
+            f"Correlation {rule.title!r}: an order needs its rules to match, so {OPERATORS[condition.op]} "
+            f"{condition.count} is no condition for it; use `gte` with at most {steps}, or an extended condition with `not`"
         )
         raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
     if not 1 <= wanted <= steps:

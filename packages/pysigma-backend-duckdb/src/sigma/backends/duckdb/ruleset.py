@@ -73,6 +73,8 @@ def compile_ruleset(collection: SigmaCollection, backend: DuckDBBackend) -> Comp
     rules, correlations = [], []
     for rule in collection.rules:
         try:
+            if rule.errors:  # the collection was read with collect_errors
+                raise rule.errors[0]
             if isinstance(rule, SigmaRule):
                 compiled = _compile_rule(rule, backend)
                 if compiled is not None:

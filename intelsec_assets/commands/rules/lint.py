@@ -29,11 +29,13 @@ def lint(
     Example: intelsec rules lint detections/sigma/root-use
     """
     from intelsec_assets.detections.sigma.lint import lint as messages_of
-    from intelsec_assets.settings import DETECTIONS, REPOSITORY
+    from intelsec_assets.settings import DETECTIONS
 
     folder, only = rules_folder(path, DETECTIONS / "sigma")
     try:
-        found = messages_of(folder, root=REPOSITORY, as_of=day_or_today(as_of), only=only)
+        found = messages_of(
+            folder, root=folder.resolve().parents[1], attack=DETECTIONS / "attack", as_of=day_or_today(as_of), only=only
+        )
     except RuleError as error:
         fail(str(error), WRONG_USE)
     errors = sum(message.severity == "error" for message in found)

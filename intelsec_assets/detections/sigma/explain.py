@@ -119,7 +119,7 @@ def judge(
             matches = any(v.holds for v in verdicts if v.depth == 0)
             told = {id(node): verdict for (_, node), verdict in zip(nodes, verdicts, strict=True)}
             reasons = () if matches else tuple(r for top in part.conditions for r in _reasons(top, told))
-            found.append(EventVerdict(event_id, part.title, matches, verdicts, reasons))
+            found.append(EventVerdict(event_id.partition(":")[2], part.title, matches, verdicts, reasons))
     return bool(fired), found
 
 

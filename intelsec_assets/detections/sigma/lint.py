@@ -19,7 +19,7 @@ from sigma.exceptions import SigmaError
 from intelsec_assets.detections.audit import fields
 from intelsec_assets.detections.errors import EventError
 from intelsec_assets.detections.sigma import lint_items, lint_rules
-from intelsec_assets.detections.sigma.attack import attack_tables
+from intelsec_assets.detections.sigma.attack import AttackTables, attack_tables
 from intelsec_assets.detections.sigma.lint_walk import ERROR, LintMessage, message
 from intelsec_assets.detections.sigma.rules import RulesRefused, load_rules
 from intelsec_assets.detections.sigma.rules_exceptions import read_exceptions
@@ -27,11 +27,18 @@ from intelsec_assets.detections.sigma.rules_reading import RuleDocument, RuleFil
 
 
 def lint(
-    folder: Path, *, root: Path, as_of: date, exceptions: Path | None = None, only: str | None = None
+    folder: Path,
+    *,
+    root: Path,
+    as_of: date,
+    attack: Path | None = None,
+    exceptions: Path | None = None,
+    only: str | None = None,
 ) -> list[LintMessage]:
     """Messages about the rules of a content folder and their exceptions, by file and line.
 
-    `root` is what runbooks are relative to and where `detections/attack` lies; `only` names one rule.
+    `root` is what runbooks are relative to; `attack` has the tables of ATT&CK (default: `detections/attack` below the
+    root); `only` names one rule.
     """
     files = [
         read_rule_file(path / "rule.yml", path.name)
@@ -40,19 +47,19 @@ def lint(
     ]
     place = folder.parent / "exceptions" if exceptions is None else exceptions
     found = list(_load_messages(folder, place))
-    seen = {(m.file, m.line) for m in found}
+    tables = attack_tables(attack or root / "detections" / "attack")
     for file in files:
-        found += [m for m in file_messages(file, root) if (m.file, m.line) not in seen or m.severity != ERROR]
+        found += file_messages(file, root, tables)
     found += _repeated_titles(files)
     found += lint_rules.exception_messages(tuple(read_exceptions(place)[0]), as_of)
     return sorted({m for m in found if only is None or m.rule == only})
 
 
-def file_messages(file: RuleFile, root: Path) -> Iterator[LintMessage]:
+def file_messages(file: RuleFile, root: Path, tables: AttackTables) -> Iterator[LintMessage]:
     """Messages about one file; what keeps it from loading is left to the loader."""
-    tables = attack_tables(root / "detections" / "attack")
     counted = {reference for document in file.documents for reference in document.references}
     for document in file.documents:
+        yield from lint_items.yaml_messages(file, document)
         if document.parsed is None:
             continue
         if not document.is_correlation:

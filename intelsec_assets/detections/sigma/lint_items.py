@@ -31,7 +31,6 @@ _OPEN = {"requestParameters", "responseElements", "additionalEventData", "protoP
 
 def item_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintMessage]:
     """Everything wrong with the selections of one event rule."""
-    yield from _yaml_messages(file, document)
     provider = provider_of(document)
     if provider is None and not document.is_correlation:
         known = ", ".join(f"{product}/{service}" for product, service in LOGSOURCES)
@@ -70,7 +69,7 @@ def field_messages(file: RuleFile, provider: str | None, field: str, line: int) 
     if other_case is None:  # below an open container only the container's own spelling can be known
         head = field.split(".", maxsplit=1)[0]
         other_case = next(
-            (field.replace(head, name, 1) for name in known if name.lower() == head.lower() != head), None
+            (field.replace(head, name, 1) for name in known if name.lower() == head.lower() and name != head), None
         )
     if other_case and other_case != field and fields.is_known(other_case, provider):
         text = f"{field!r} is spelled {other_case!r}; names of fields are case-sensitive, so this one is always missing"
@@ -85,7 +84,7 @@ def _close(field: str, known: frozenset[str] | set[str]) -> str:
     return f"did you mean {close[0]}?" if close else "look the name up in an event (intelsec sql, column event)"
 
 
-def _yaml_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintMessage]:
+def yaml_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintMessage]:
     """Values that YAML 1.1, which Sigma's tools read, takes for something else than what stands there."""
 
     def walk(ours: Any, theirs: Any, path: tuple[str | int, ...]) -> Iterator[LintMessage]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -18,10 +18,10 @@ from intelsec_assets.detections.audit import fields, framing
 from intelsec_assets.detections.audit.typed import Delivery, Part, typed
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
-from intelsec_assets.detections.sigma.samples import POSITIVE, Sample, id_of
-from intelsec_assets.detections.sigma.scan.firing import prepare
+from intelsec_assets.detections.sigma.samples import MAX_EVENTS, POSITIVE, Sample, id_of
 from intelsec_assets.detections.sigma.scan.scanning import scan
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
+from intelsec_assets.engine import read_sql
 
 # what stands where a sample says nothing: the same as where a source of context could not be read
 _UNKNOWN = {"context.ticket.state": "unknown", "context.asn.state": "unknown", "context.indicator.state": "unknown"}
@@ -64,22 +64,18 @@ def run_rule(
 
 
 def fired_samples(con: duckdb.DuckDBPyConnection, rules: RuleSet, rule_id: str) -> set[int]:
-    """Numbers of the samples of `sample_events` that the rule has a finding of, each scanned by itself.
+    """Numbers of the samples of `sample_events` that the rule has a finding of.
 
     RuleError if the engine cannot use the rule.
     """
-    prepared = prepare(rules)
-    numbers = [number for (number,) in con.execute("select distinct sample from sample_events").fetchall()]
-    fired = set()
-    for number in sorted(numbers):
-        events = con.table("sample_events").filter(f"sample = {number:d}")
-        result = scan(con, prepared, events)
-        if result.failures:
-            failure = result.failures[0]
-            raise RuleError(f"{failure.title}: cannot be evaluated: {failure.reason}")
-        if rule_id in result.findings.column("rule_id").to_pylist():
-            fired.add(number)
-    return fired
+    result = scan(con, rules, con.table("sample_events"), flood_limit=MAX_EVENTS * 1_000)
+    if result.failures:
+        failure = result.failures[0]
+        raise RuleError(f"{failure.title}: cannot be evaluated: {failure.reason}")
+    columns = (result.findings.column(name).to_pylist() for name in ("rule_id", "event_ids"))
+    return {
+        int(event_ids[0].partition(":")[0]) for found_by, event_ids in zip(*columns, strict=True) if found_by == rule_id
+    }
 
 
 def provider_of(logsource: Mapping[str, str]) -> str:
@@ -92,10 +88,12 @@ def land(
     con: duckdb.DuckDBPyConnection,
     rule: Rule,
     groups: Iterable[tuple[Sequence[Mapping[str, Any]], Mapping[str, Mapping[str, Any]]]],
-) -> pa.Table:
-    """Make the table `sample_events` of groups of (events, context by event id); the column `sample` numbers them.
+) -> None:
+    """Make the table `sample_events` of groups of (events, context by event id).
 
-    Events are read as lines of a delivered file. ValueError if one of them would not be accepted in production.
+    Events are read as lines of a delivered file. One scan serves all groups: event ids begin with the group's number
+    and a colon, and each group is moved so far in time that no window reaches from one to the next. ValueError if an
+    event would not be accepted in production.
     """
     provider = provider_of(rule.logsource)
     parts: list[Part] = []
@@ -113,9 +111,8 @@ def land(
         raise ValueError(f"{rule.name}: event {odd.record} would be refused: {odd.reason}: {odd.detail}")
     landed = _with_context(read.table, told)
     con.register("sample_rows", landed)
-    con.execute("create or replace temp table sample_events as select * from sample_rows")
+    con.execute(read_sql(__package__, "sample_events"), {"window": rule.window or timedelta(0)})
     con.unregister("sample_rows")
-    return landed
 
 
 def _with_context(table: pa.Table, told: Mapping[tuple[str, int], Mapping[str, Any]]) -> pa.Table:

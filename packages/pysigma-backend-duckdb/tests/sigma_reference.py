@@ -172,7 +172,7 @@ def _values(event):
     if event is None:
         return []
     try:
-        return list(_scalars(json.loads(event)))
+        return list(_scalars(json.loads(event, parse_float=str, parse_int=str)))
     except ValueError:
         return [event]
 

@@ -108,6 +108,11 @@ CONSTRUCTS = {
         [{"event": "login FAILED {"}],
         [{"event": "login {"}],
     ),
+    "keywords read numbers, booleans and texts like keys as they stand": (
+        {"selection": ["1e5", "TRUE", 'k":']},
+        [{"event": '{"x": [1e5]}'}, {"event": '{"x" : true}'}, {"event": json.dumps(['k":'])}],
+        [{"event": '{"1e5": null, "true" :2, "k": "k"}'}, {"event": "null"}],
+    ),
     "numbers are keywords": ({"selection": [4625]}, [{"event": '{"id": 4625}'}], [{"event": '{"id": 46}'}]),
     "|fieldref": (
         {"f|fieldref": "g"},

@@ -56,7 +56,7 @@ def statement(node: Node, matches: str, observed_until: str) -> str:
     """SQL with one row a burst; its columns are told by `CompiledCorrelation.sql`."""
     tables: dict[str, str] = {
         "matches_": f"SELECT *, epoch_us(event_time) AS ts FROM {matches} "
-        "WHERE event_time IS NOT NULL AND event_id IS NOT NULL",
+        "WHERE isfinite(event_time) AND event_id IS NOT NULL",
         "observed_": f"SELECT epoch_us({observed_until}) AS ts",
     }
     _add(node, "n", tables)

@@ -126,7 +126,7 @@ def _compile_rule(rule: SigmaRule, backend: DuckDBBackend) -> CompiledRule | Non
         backend.collect_errors = collecting
     if not bare:
         return None
-    predicate = " OR ".join(bare)
+    predicate = bare[0] if len(bare) == 1 else "(" + " OR ".join(bare) + ")"
     trees = [condition.parsed for condition in rule.detection.parsed_condition]
     leaves = [leaf for tree in trees for leaf in _leaves(tree)]
     necessary = _any([_necessary(tree) for tree in trees])

@@ -161,7 +161,9 @@ def test_an_entity_with_a_true_positive_is_not_suppressed_but_a_finer_filter_is_
     (proposal,) = proposed(rule, cases)
 
     assert proposal.kind == "tune"
-    assert proposal.selections == ((Condition("sourceIPAddress", EQUALS, "192.0.2.7"),),)
+    assert proposal.selections == (
+        (Condition("sourceIPAddress", EQUALS, "192.0.2.7"), Condition("userIdentity.arn", EQUALS, CI)),
+    )
     assert proposal.expires == TODAY + timedelta(days=90)
 
 
@@ -184,7 +186,10 @@ def test_what_an_exception_in_force_takes_away_already_is_no_evidence(rule: Rule
 
 
 def test_two_false_positives_are_enough_to_tune_and_too_few_to_suppress(rule: Rule) -> None:
-    assert [p.kind for p in proposed(rule, [case(n, "false_positive") for n in range(2)])] == ["tune"]
+    plain, placed = call(), call(sourceIPAddress="192.0.2.7")
+
+    assert proposed(rule, [case(n, "false_positive", plain) for n in range(2)]) == []
+    assert [p.kind for p in proposed(rule, [case(n, "false_positive", placed) for n in range(2)])] == ["tune"]
 
 
 def test_a_rule_to_hold_is_proposed_for_test_mode(rule: Rule) -> None:

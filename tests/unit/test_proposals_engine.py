@@ -73,8 +73,8 @@ def test_what_was_applied_is_no_longer_fired_nor_proposed_again(con: duckdb.Duck
     rules = repository(tmp_path)
     events = month("deploy/run", "deploy/run", "deploy/run", "admin/eve")
     verdicts = {"deploy": "false_positive", "admin": "true_positive"}
-    (proposal,) = proposed(con, rules, events, **verdicts)
-    assert (proposal.kind, proposal.selections[0][0].kind) == ("suppress", EQUALS)
+    proposal, finer = proposed(con, rules, events, **verdicts)
+    assert (proposal.kind, finer.kind) == ("suppress", "tune")
 
     apply(proposal, rules.rules[0], tmp_path / "detections", author="ana", day=LAST.date(), dry_run=False)
 

@@ -87,12 +87,35 @@ def test_an_alert_is_covered_only_if_all_its_events_are() -> None:
 
 
 def test_among_equals_the_filter_that_takes_fewer_unjudged_alerts_is_chosen() -> None:
-    false = [[call(CI, sourceIPAddress="192.0.2.9")], [call(CI, sourceIPAddress="192.0.2.9")]]
-    unjudged = [[call(CI, sourceIPAddress="198.51.100.1")]]
+    by = {"userIdentity.sessionContext.sessionIssuer.arn": "role/ci"}
+    false = [[call(CI, **by)], [call(CI, **by)]]
+    unjudged = [[call(CI)]]
 
-    (selection,) = search(false, [call(EVE, sourceIPAddress="203.0.113.1")], unjudged)
+    (selection,) = search(false, [call(EVE)], unjudged)
 
-    assert selection.conditions == (Condition("sourceIPAddress", EQUALS, "192.0.2.9"),)
+    assert selection.conditions == (Condition("userIdentity.sessionContext.sessionIssuer.arn", EQUALS, "role/ci"),)
+
+
+def test_silence_about_one_entity_needs_a_second_condition_that_tells_something() -> None:
+    false = [[call(CI, sourceIPAddress="192.0.2.9", awsRegion="r")] for _ in range(2)]
+    true = [call(EVE, sourceIPAddress="203.0.113.1", awsRegion="r")]
+
+    (selection,) = search(false, true, entity="userIdentity.arn")
+
+    assert selection.conditions == (
+        Condition("sourceIPAddress", EQUALS, "192.0.2.9"),
+        Condition("userIdentity.arn", EQUALS, CI),
+    )
+    assert search([[call(CI)], [call(CI)]], [call(EVE)], entity="userIdentity.arn") == []
+
+
+def test_a_place_is_a_filter_of_its_own_only_if_several_call_from_there() -> None:
+    at, elsewhere = {"sourceIPAddress": "192.0.2.9"}, {"sourceIPAddress": "203.0.113.1"}
+    one, two = [[call(CI, **at)], [call(CI, **at)]], [[call("a", **at)], [call("b", **at)]]
+    true = [call(CI, **elsewhere)]
+
+    assert [len(s.conditions) for s in search(one, true)] == [2]
+    assert [s.conditions for s in search(two, true)] == [(Condition("sourceIPAddress", EQUALS, "192.0.2.9"),)]
 
 
 def test_case_does_not_matter_as_in_sigma() -> None:

@@ -27,7 +27,9 @@ from intelsec_assets.commands.faces import (
 )
 from intelsec_assets.commands.rules import past
 from intelsec_assets.commands.rules.quality import Window
+from intelsec_assets.detections.quality.filter_search import LEAST_COVERED
 from intelsec_assets.detections.quality.rule_quality import QualityPolicy
+from intelsec_assets.detections.quality.verdicts import FALSE_POSITIVE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 
 if TYPE_CHECKING:
@@ -100,7 +102,9 @@ def _gather(known: past.Known, name: str | None, window: int) -> list[_Proposed]
             continue
         rule = rules.rule(quality.rule_id)
         of_rule = known.past(rule, first, known.as_of)
-        present = replay.fired_by(con, rules, rule, of_rule) if of_rule.alerts else []
+        # no filter comes of fewer than two false positives: the engine need not be asked
+        has_pattern = sum(alert.verdict == FALSE_POSITIVE for alert in of_rule.alerts) >= LEAST_COVERED
+        present = replay.fired_by(con, rules, rule, of_rule) if has_pattern else of_rule.stored
         found += [
             _Proposed(proposal, rule, known.folder)
             for proposal in proposing.proposals(

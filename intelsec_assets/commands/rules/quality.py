@@ -49,10 +49,11 @@ def _print(rows: list[RuleQuality], names: dict[str, str], asked: str) -> None:
     typer.echo(f"{len(rows)} rules as of the end of {asked}")
     for row in rows:
         rate = "no verdicts" if row.fp_rate is None else f"{row.fp_rate:.0%} false of {row.n}"
+        alerts = f"{row.alerts} alert{'' if row.alerts == 1 else 's'}"
         budget = "" if row.noise_budget is None else f" of {row.noise_budget:g}"
         typer.echo(
             f"{row.status.replace('_', ' '):<18}{harmless(names.get(row.rule_id) or row.rule_title)}  "
-            f"[{row.mode}] {row.alerts} alerts, {row.alerts_per_day:.1f} a day{budget}; {rate}"
+            f"[{row.mode}] {alerts}, {row.alerts_per_day:.1f} a day{budget}; {rate}"
         )
         typer.echo(f"{'':<18}{harmless(row.reason)}")
     typer.echo("next              intelsec rules proposals")

@@ -22,9 +22,8 @@ MOST_SELECTIONS = 5  # more say that the rule is wrong, not its surroundings
 _MOST_ALERTS = 300  # the newest; older ones are proved with the rest, not searched
 _MOST_CANDIDATES = (400, 200, 60)  # conditions tried in conjunctions of one, two, three: some 35,000 each at most
 
-# who called, or from where, the narrowest first: a filter that names neither would let anybody through who imitates the
-# rest
-ANCHORS = (
+# who called, the narrowest first
+CALLERS = (
     "userIdentity.arn",
     "userIdentity.sessionContext.sessionIssuer.arn",
     "userIdentity.invokedBy",
@@ -35,12 +34,16 @@ ANCHORS = (
     "protoPayload.authenticationInfo.serviceAccountKeyName",
     "protoPayload.authenticationInfo.principalSubject",
     "caller",
+)
+PLACES = (
     "vpcEndpointId",
     "context.asn.number",
     "sourceIPAddress",
     "protoPayload.requestMetadata.callerIp",
     "callerIpAddress",
 )
+# a filter that names neither would let anybody through who imitates the rest
+ANCHORS = (*CALLERS, *PLACES)
 # what a call is about; tells apart what one caller may do from what it may not
 _ABOUT = re.compile(
     r"(eventName|eventSource|awsRegion|userAgent|errorCode|recipientAccountId|requestParameters\..+|resourceId"
@@ -115,6 +118,7 @@ def search(
     false_positives: Sequence[Sequence[Fields]],
     protected: Sequence[Fields],
     unjudged: Sequence[Sequence[Fields]] = (),
+    entity: str | None = None,
 ) -> list[Selection]:
     """Selections that together cover many false positives, each at least two and a tenth, no protected event.
 
@@ -122,6 +126,9 @@ def search(
     events of true positives and of positive samples. Each selection has as few conditions as do, one of them on who
     called or from where; among equals the one that takes away more false positives and fewer `unjudged` alerts. Empty
     if nothing is protected: a filter that nothing could refute is no filter. The same input gives the same answer.
+
+    Silence about one value of `entity`, the field that alerts are about, is no filter either: who, or from where,
+    stands alone only if it covers several of them, else a second condition is needed.
     """
     if not protected:
         return []
@@ -129,7 +136,7 @@ def search(
     left = frozenset([at for at, events in enumerate(false_positives) if events][-_MOST_ALERTS:])
     least = max(LEAST_COVERED, math.ceil(LEAST_SHARE * len(left)))
     while len(left) >= least and len(found) < MOST_SELECTIONS:
-        best = _best(false_positives, left, least, protected, unjudged)
+        best = _best(false_positives, left, least, protected, unjudged, entity)
         if best is None:
             break
         found.append(best)
@@ -150,6 +157,12 @@ class _Weighed:
     def is_anchor(self) -> bool:
         return self.condition.field in ANCHORS
 
+    @property
+    def kind(self) -> str:
+        """What it speaks of: two names of one caller, or two of one place, say no more than one."""
+        field = self.condition.field
+        return "caller" if field in CALLERS else "place" if field in PLACES else field
+
 
 def _best(
     alerts: Sequence[Sequence[Fields]],
@@ -157,6 +170,7 @@ def _best(
     least: int,
     protected: Sequence[Fields],
     unjudged: Sequence[Sequence[Fields]],
+    entity: str | None,
 ) -> Selection | None:
     candidates = sorted(_weighed(alerts, left, least, protected, unjudged), key=_rank)
     for size in range(1, MOST_CONDITIONS + 1):
@@ -164,7 +178,8 @@ def _best(
             chosen
             for chosen in combinations(candidates[: _MOST_CANDIDATES[size - 1]], size)
             if any(one.is_anchor for one in chosen)
-            and len({one.condition.field for one in chosen}) == size
+            and len({one.kind for one in chosen}) == size
+            and (size > 1 or _stands_alone(chosen[0], alerts, entity))
             and not _all(one.hits for one in chosen)
             and _all(one.covers for one in chosen).bit_count() >= least
         ]
@@ -174,6 +189,15 @@ def _best(
             conditions = tuple(sorted(one.condition for one in chosen))
             return Selection(conditions, frozenset(at for at in left if covered >> at & 1))
     return None
+
+
+def _stands_alone(one: _Weighed, alerts: Sequence[Sequence[Fields]], entity: str | None) -> bool:
+    """Whether it covers alerts about more than one entity (or caller, where alerts are about nothing)."""
+    if one.kind == "caller" and entity is None:
+        return True
+    names = CALLERS if entity is None else (entity,)
+    covered = [event for at, events in enumerate(alerts) if one.covers >> at & 1 for event in events]
+    return len({next((event[name] for name in names if name in event), "") for event in covered}) > 1
 
 
 def _weighed(
@@ -188,6 +212,8 @@ def _weighed(
     covering.sort(key=lambda pair: (-pair[1].bit_count(), *_place(pair[0])))
     for condition, covers in covering[: _MOST_CANDIDATES[0]]:
         hits = _bits((at, condition.holds(event)) for at, event in enumerate(protected))
+        if hits.bit_count() == len(protected) and condition.field not in ANCHORS:
+            continue  # the rule asks for it anyway
         others = _bits((at, bool(e) and all(map(condition.holds, e))) for at, e in enumerate(unjudged))
         yield _Weighed(condition, covers, hits, others)
 
@@ -249,6 +275,7 @@ def _worth(chosen: tuple[_Weighed, ...]) -> tuple[Any, ...]:
         -_all(one.covers for one in chosen).bit_count(),
         _all(one.unjudged for one in chosen).bit_count(),
         sum(one.condition.kind != EQUALS for one in chosen),
+        -sum(one.is_anchor for one in chosen),
         anchor,
         -sum(len(one.condition.value) for one in chosen),
         [one.condition for one in chosen],

@@ -129,20 +129,18 @@ def _filters(
 ) -> Iterator[Proposal]:
     left = [case for case in cases if not case.is_covered and case.events]
     entities = [(_about(rule, entity), found) for entity, found in _entities(left)]
-    suppressed: set[tuple[Condition, ...]] = set()
     for conditions, found in entities:
         if conditions is None or not all(c.holds(event) for c in conditions for case in found for event in case.events):
             continue
         proof = prove([conditions])
         if proof.holds:
-            suppressed.add(conditions)
             yield _filter(SUPPRESS_KIND, quality, rule, [conditions], found, proof)
     false = [case for case in left if case.alert.verdict == FALSE_POSITIVE]
     protected = [event for case in left if case.alert.verdict in _REAL for event in case.events]
     unjudged = [case.events for case in left if case.alert.verdict is None]
-    selections = search([case.events for case in false], [*positive_samples, *protected], unjudged)
+    selections = search([case.events for case in false], [*positive_samples, *protected], unjudged, rule.meta.entity)
     wanted = [selection.conditions for selection in selections]
-    if wanted and not set(wanted) <= suppressed:
+    if wanted:
         proof = prove(wanted)
         if proof.holds:
             covered = [false[at] for selection in selections for at in sorted(selection.covers)]

@@ -12,6 +12,7 @@ import dagster as dg
 
 from intelsec_assets import settings as settings_module
 from intelsec_assets.detections import assets as detection_assets
+from intelsec_assets.detections import checks as detection_checks
 from intelsec_assets.exports import assets as export_assets
 from intelsec_assets.exports import checks as export_checks
 from intelsec_assets.feeds import checks as feed_checks
@@ -53,7 +54,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, settings: Settings
             *warehouse_assets(load_project()),
         ],
         asset_checks=[
-            *dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks]),
+            *dg.load_asset_checks_from_modules([feed_checks, indicator_checks, export_checks, detection_checks]),
             *quality_checks(catalogue),
         ],
         jobs=JOBS,

@@ -56,6 +56,7 @@ CLOUD_AUDIT_EVENTS = Table(
         Column("file", "VARCHAR", "file or object it was delivered in"),
         Column("record", "BIGINT", "place in that file from 1"),
         Column("file_sha256", "VARCHAR", "content hash of that file as delivered"),
+        Column("delivered_at", _TSTZ, "when that file was delivered, by its name or its time stamp"),
     ),
     ("event_time", "event_id"),
 )

@@ -11,6 +11,7 @@ import dagster as dg
 import duckdb
 
 from intelsec_assets import engine
+from intelsec_assets.days import days_between, parse_day
 from intelsec_assets.invariants import AS_WRITTEN, Day, Invariant, Verdict
 from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.lake import Lake, LakeError, LakeFile, MissingPartition
@@ -32,9 +33,8 @@ def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksD
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
     def checks(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
-        day = _day_looked_at(context, workspace.lake(), asset)
-        outcomes = evaluate(workspace.lake(), asset, day, invariants)
-        now = system_clock()
+        lake, now = workspace.lake(), system_clock()
+        by_day = {day: evaluate(lake, asset, day, invariants) for day in _days_looked_at(context, lake, asset)}
         with workspace.store() as store:
             store.record_checks(
                 [
@@ -50,32 +50,38 @@ def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksD
                         at=now,
                         evidence=outcome.evidence,
                     )
+                    for day, outcomes in by_day.items()
                     for outcome in outcomes
                 ]
             )
-        for outcome in outcomes:
+        for of_days in zip(*by_day.values(), strict=True):
+            worst = next((outcome for outcome in of_days if not outcome.verdict.passed), of_days[-1])
+            failed = [str(day) for day, outcome in zip(by_day, of_days, strict=True) if not outcome.verdict.passed]
             yield dg.AssetCheckResult(
-                check_name=outcome.name,
+                check_name=worst.name,
                 asset_key=asset,
-                passed=outcome.verdict.passed,
-                severity=dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN,
-                metadata=outcome.evidence,
+                passed=not failed,
+                severity=dg.AssetCheckSeverity.ERROR if worst.blocking else dg.AssetCheckSeverity.WARN,
+                metadata=worst.evidence | ({"days": failed} if len(by_day) > 1 and failed else {}),
             )
 
     return checks
 
 
-def _day_looked_at(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str) -> date:
-    """The run's partition. Executed by itself in the UI a check gets none; then it is about the newest day.
+def _days_looked_at(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str) -> list[date]:
+    """The run's partitions. Executed by itself in the UI a check gets none; then it is about the newest day.
 
     Checks with partitions of their own are a preview in Dagster 1.13, "not considered ready for production use".
     """
     if context.has_partition_key:
-        return partition_day(context)
+        return [partition_day(context)]
+    bounds = [context.run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    if bounds[0] and bounds[1]:
+        return days_between(parse_day(bounds[0]), parse_day(bounds[1]))
     days = lake.days(asset)
     if not days:
         raise MissingPartition(f"the lake holds no day of {asset} to look at. Build one: intelsec run")
-    return days[-1]
+    return days[-1:]
 
 
 class Outcome:

@@ -26,7 +26,7 @@ def only(one: dict[str, Any], provider: str = "aws") -> dict[str, Any]:
 def test_columns_of_a_call_of_a_user() -> None:
     row = only(event(1, errorCode="AccessDenied", errorMessage="no", resources=[{"ARN": "arn:aws:iam::1:user/ada"}]))
 
-    assert {name: row[name] for name in row if row[name] is not None and name not in ("event", "delivered")} == {
+    assert {name: row[name] for name in row if row[name] is not None and name not in ("event", "delivered_at")} == {
         "day": datetime(2026, 8, 20, tzinfo=UTC).date(),
         "event_id": "00000000-0000-4000-8000-000000000001",
         "event_time": datetime(2026, 8, 20, 11, 0, 1, tzinfo=UTC),
@@ -322,7 +322,10 @@ def test_the_cloud_is_told_from_the_first_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("AWSLogs/1/CloudTrail/us-east-1/2023/07/10/1_CloudTrail_us-east-1_20230710T1145Z_x.json.gz", (7, 10, 11, 45, 0)),
+        (
+            "AWSLogs/1/CloudTrail/us-east-1/2023/07/10/1_CloudTrail_us-east-1_20230710T1145Z_x.json.gz",
+            (7, 10, 11, 45, 0),
+        ),
         ("1_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T114533Z.json.gz", (7, 10, 11, 45, 33)),
         ("resourceId=/SUBSCRIPTIONS/X/y=2023/m=07/d=10/h=11/m=00/PT1H.json", (7, 10, 11, 59, 59)),
         ("cloudaudit.googleapis.com/activity/2023/07/10/11:00:00_11:59:59_S0.json", (7, 10, 11, 59, 59)),

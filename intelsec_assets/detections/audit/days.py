@@ -30,7 +30,7 @@ def build_events(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: dat
     rows = _of_day(con, parts, day)
     repeats = rows.aggregate("count(*) - count(distinct (provider, event_id))").fetchall()
     if repeats[0][0] == 0:  # nearly every day of one trail: then nothing need be put in order
-        return rows.project("* exclude (delivered)")
+        return rows
     found = rows.query("parts", read_sql("intelsec_assets.detections.audit", "day"))
     assert found is not None  # a query gives rows
     return found
@@ -84,7 +84,7 @@ def find_event(con: duckdb.DuckDBPyConnection, landing: Landing, event_id: str) 
         if not parts:
             continue
         found = _of_day(con, parts, day).filter(ColumnExpression("event_id") == ConstantExpression(event_id))
-        rows = found.order("delivered, source, file, record").project("* exclude (delivered)").limit(1).to_arrow_table()
+        rows = found.order("delivered_at, source, file, record").limit(1).to_arrow_table()
         if rows.num_rows:
             row: dict[str, Any] = rows.to_pylist()[0]
             return row

@@ -81,13 +81,7 @@ _ARROW = {
     "BIGINT": pa.int64(),
     "VARCHAR[]": pa.list_(pa.string()),
 }
-# the table, and when the file was delivered: of an event delivered twice the first delivery counts
-SCHEMA = pa.schema(
-    [
-        *((column.name, _ARROW[column.type]) for column in CLOUD_AUDIT_EVENTS.columns),
-        ("delivered", _ARROW["TIMESTAMPTZ"]),
-    ]
-)
+SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in CLOUD_AUDIT_EVENTS.columns])
 
 
 def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Typed:
@@ -329,7 +323,7 @@ def _rows(
         "file": said(lambda delivery: delivery.file),
         "record": pa.array(batch.records),
         "file_sha256": said(lambda delivery: delivery.sha256),
-        "delivered": pa.array(delivered).cast(instant),
+        "delivered_at": pa.array(delivered).cast(instant),
         _PART: parts,
     }
     schema = SCHEMA.append(pa.field(_PART, pa.int64()))

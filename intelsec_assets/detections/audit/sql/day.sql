@@ -1,4 +1,4 @@
 -- Events of a day, of one delivered several times the first delivery. `parts` holds what has landed.
-select * exclude (delivered)
+select *
 from parts
-qualify row_number() over (partition by provider, event_id order by delivered, source, file, record, event) = 1
+qualify row_number() over (partition by provider, event_id order by delivered_at, source, file, record, event) = 1

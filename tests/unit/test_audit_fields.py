@@ -61,7 +61,7 @@ def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_pat
         query = f"select ({expressions[name]})::varchar from (select *, {listed} as extracted from rows)"
         together = con.sql(query).fetchall()[0][0]
         files = read_events(con, [tmp_path], columns=[name])
-        from_files = con.sql(f'select "{name}" from {files.table} where event_id like \'%1\'').fetchall()
+        from_files = con.sql(f"select \"{name}\" from {files.table} where event_id like '%1'").fetchall()
 
     assert (column, from_json, together) == (TEXTS[name],) * 3
     assert from_files == [(TEXTS[name],)] * 2
@@ -116,7 +116,9 @@ def test_a_name_cannot_leave_its_literal() -> None:
     with connected() as con:
         con.sql("create table rows as select '{}'::varchar as event")
 
-        assert con.sql(f"select {fields.json_sql(chr(39) + '); drop table rows; --')} from rows").fetchall() == [(None,)]
+        assert con.sql(f"select {fields.json_sql(chr(39) + '); drop table rows; --')} from rows").fetchall() == [
+            (None,)
+        ]
 
 
 def test_names_in_circulation_mean_the_published_ones() -> None:
@@ -146,7 +148,7 @@ def test_any_files_are_one_relation_and_nothing_is_left_out(tmp_path: Path) -> N
     with connected() as con:
         found = read_events(con, [folder], columns=["eventName", "requestParameters.userName"])
         columns = con.sql(f"select * from {found.table}").columns
-        order = con.sql(f"select event_id, record, \"eventName\" from {found.table} order by file, record").fetchall()
+        order = con.sql(f'select event_id, record, "eventName" from {found.table} order by file, record').fetchall()
 
     assert columns[:4] == ["event_id", "event_time", "eventName", "requestParameters.userName"]
     assert [row[1] for row in order] == [1, 2, 1, 2, 3, 1, 2, 1, 2]
@@ -172,7 +174,9 @@ def test_a_parent_and_its_child_can_both_be_asked_for(tmp_path: Path) -> None:
     asked = ["requestParameters", "requestParameters.userName", "userIdentity", "userIdentity.arn"]
     with connected() as con:
         found = read_events(con, [folder], columns=asked)
-        result: list[Any] = con.sql(f"select {', '.join(fields.quoted(name) for name in asked)} from {found.table}").fetchall()
+        result: list[Any] = con.sql(
+            f"select {', '.join(fields.quoted(name) for name in asked)} from {found.table}"
+        ).fetchall()
 
     assert [row[:2] for row in result] == [('{"userName":"ada"}', "ada"), ("text", None)]
     assert [row[3] for row in result] == ["arn:aws:iam::111122223333:user/ada"] * 2

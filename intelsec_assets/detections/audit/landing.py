@@ -26,7 +26,7 @@ from intelsec_assets.detections.errors import EventError
 ABANDONED_SECONDS = 24 * 3600  # no write takes a day
 ROW_GROUP = 20_000  # rows that a reader must hold: an event has 1.3 kB, some have a hundred
 
-# few of its values repeat, and statistics of whole events help nobody
+# few of their values repeat
 _PLAIN = ("event", "event_id")
 REJECTED_SCHEMA = pa.schema(
     [
@@ -130,7 +130,8 @@ class Landing:
                 compression_level=1,
                 use_dictionary=dictionary,
                 row_group_size=ROW_GROUP,
-                write_statistics=["event_time"] if kind == "events" else False,
+                # statistics of one part reach through DuckDB into the file that is made of it, those of several do not
+                write_statistics=False,
             )
             with temporary.open("rb") as stream:
                 name = hashlib.file_digest(stream, "sha256").hexdigest()

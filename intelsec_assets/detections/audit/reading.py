@@ -85,6 +85,8 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterat
         read = FileRead(delivery)
         unpacking = Unpacking(stream)
         for frame in frames(unpacking.blocks()):
+            if unpacking.cut is not None and any(odd.reason == "empty" for odd in frame.odd):
+                continue  # it is not empty, it was cut before its first record
             read.is_digest = read.is_digest or frame.is_digest
             gathered.parts.append((frame, delivery))
             gathered.reads[delivery] = read

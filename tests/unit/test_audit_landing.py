@@ -1,0 +1,278 @@
+"""Taking audit logs from a folder into the landing: nothing twice, nothing skipped, late events wake their own day.
+
+S3 and processes that are killed are in tests/integration.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from intelsec_assets.detections.audit.days import build_events, build_rejected, day_counts, find_event
+from intelsec_assets.detections.audit.inbox import FolderInbox, InboxError, Listed, arrivals
+from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.taking import Intake, take
+from intelsec_assets.detections.audit.telemetry import AuditSource
+from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
+from intelsec_assets.resources.lake import Lake
+from tests.audit_logs import event, lines, wrapped, zipped
+
+DAY = date(2026, 8, 20)
+SOURCE = AuditSource("trail", "aws", "logs")
+NOW = datetime(2026, 8, 21, 9, tzinfo=UTC)
+
+
+class Place:
+    """A data root with one source, and the landing of its workspace."""
+
+    def __init__(self, root: Path, con: duckdb.DuckDBPyConnection) -> None:
+        self.root, self.con = root, con
+        self.landing = Landing(root / "home" / "audit")
+        (root / "logs").mkdir()
+
+    def deliver(self, name: str, data: bytes, at: datetime = NOW) -> None:
+        path = self.root / "logs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (at.timestamp(), at.timestamp()))
+
+    def take(self, **more: Any) -> Intake:
+        return take(self.con, self.landing, SOURCE, self.root, clock=lambda: NOW, **more)
+
+    def events(self, day: date = DAY) -> list[tuple[Any, ...]]:
+        found = build_events(self.con, self.landing.landed(day).parts, day)
+        return found.project("event_id, file, record").order("file, record").fetchall()
+
+    def built(self, day: date = DAY) -> str:
+        found = build_events(self.con, self.landing.landed(day).parts, day)
+        lake = Lake(self.root / "lake")
+        return lake.write(self.con, CLOUD_AUDIT_EVENTS, "events", day, found, fingerprint="", inputs={}).sha256
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        yield Place(tmp_path, con)
+
+
+def ids(*numbers: int) -> list[str]:
+    return [event(number)["eventID"] for number in numbers]
+
+
+def test_a_file_is_taken_once(place: Place) -> None:
+    place.deliver("1.json.gz", zipped(wrapped([event(1), event(2)])))
+
+    first, second = place.take(), place.take()
+
+    assert (first.files, first.events, first.days) == (1, 2, {DAY})
+    assert (second.files, second.events) == (0, 0)
+    assert [row[0] for row in place.events()] == ids(1, 2)
+
+
+def test_a_file_that_comes_late_into_an_old_folder_is_not_skipped(place: Place) -> None:
+    place.deliver("2026/08/20/2.json", wrapped([event(2)]))
+    place.take()
+
+    place.deliver("2026/08/19/1.json", wrapped([event(1)]))
+
+    assert place.take().files == 1
+    assert [row[0] for row in place.events()] == ids(1, 2)
+
+
+def test_a_late_event_wakes_its_own_day_and_no_other(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1), event(2, eventTime="2026-08-19T10:00:00Z")]))
+    place.take()
+    seen = place.landing.versions()
+
+    place.deliver("2.json", wrapped([event(3, eventTime="2026-08-19T23:59:59Z")]))
+    place.take()
+
+    assert place.landing.days_landed_since(seen) == [date(2026, 8, 19)]
+    assert place.landing.days_landed_since(place.landing.versions()) == []
+
+
+def test_of_an_event_delivered_twice_the_first_delivery_counts_in_whatever_order_it_is_taken(place: Place) -> None:
+    early, late = datetime(2026, 8, 20, 13, tzinfo=UTC), datetime(2026, 8, 20, 14, tzinfo=UTC)
+    place.deliver("b.json", wrapped([event(1), event(1), event(2)]), late)
+    place.take()
+    place.deliver("z.json", wrapped([event(1)]), early)
+    place.take()
+
+    assert [(row[0], row[1], row[2]) for row in place.events()] == [
+        (ids(2)[0], "b.json", 3),
+        (ids(1)[0], "z.json", 1),
+    ]
+
+
+def test_a_file_that_changed_is_taken_again_and_adds_what_is_new(place: Place) -> None:
+    place.deliver("1.ndjson", lines([event(1), event(2)]))
+    place.take()
+    place.deliver("1.ndjson", lines([event(1), event(2), event(3)]), datetime(2026, 8, 21, 10, tzinfo=UTC))
+
+    intake = place.take()
+
+    assert (intake.files, intake.events) == (1, 3)
+    assert [row[0] for row in place.events()] == ids(1, 2, 3)
+    assert [file.events for file in place.landing.register.files()] == [3]
+
+
+def test_a_file_delivered_again_with_the_same_bytes_is_noted_and_not_read(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1)]))
+    place.take()
+    before = place.landing.versions()
+    place.deliver("1.json", wrapped([event(1)]), datetime(2026, 8, 22, tzinfo=UTC))
+
+    intake = place.take()
+
+    assert (intake.files, intake.unchanged) == (0, 1)
+    assert place.landing.versions() == before
+    assert place.take().unchanged == 0
+
+
+def test_unreadable_files_are_rows_and_are_not_tried_forever(place: Place) -> None:
+    place.deliver("bad.json.gz", b"\x1f\x8bnonsense")
+    place.deliver("empty.json", b"")
+    place.deliver("page.json", b"<html>")
+    place.deliver("good.json", wrapped([event(1)]))
+
+    intake = place.take()
+    rejected = build_rejected(place.con, place.landing.rejected(NOW.date()).parts, NOW.date())
+
+    assert (intake.files, intake.unreadable, intake.rejected) == (4, 3, 3)
+    assert rejected.project("file, record, reason").order("file").fetchall() == [
+        ("bad.json.gz", 0, "damaged_gzip"),
+        ("empty.json", 0, "empty"),
+        ("page.json", 0, "not_json"),
+    ]
+    assert rejected.columns == REJECTED_AUDIT_RECORDS.column_names
+    assert place.take().files == 0
+
+
+def test_records_in_are_events_and_rejected(place: Place) -> None:
+    place.deliver("1.ndjson", lines([event(1), {"a": 1}, event(2), 7]) + b"broken\n")
+    place.take()
+
+    (file,) = place.landing.register.files()
+
+    assert (file.status, file.events, file.rejected) == ("ok", 2, 3)
+    assert file.events + file.rejected == 5
+    assert dict(file.days) == {DAY: 2}
+
+
+def test_the_same_deliveries_give_the_same_bytes_however_they_were_taken(place: Place, tmp_path: Path) -> None:
+    files = {f"{number}.json": wrapped([event(number * 3 + step) for step in range(5)]) for number in range(6)}
+    for name, data in files.items():
+        place.deliver(name, data)
+    place.take()
+    at_once = place.built()
+
+    (tmp_path / "other").mkdir()
+    other = Place(tmp_path / "other", place.con)
+    shuffled = list(files.items())
+    random.Random(7).shuffle(shuffled)
+    for name, data in shuffled:
+        other.deliver(name, data)
+        other.take(max_files=1)
+
+    assert len(other.landing.landed(DAY).parts) == 6
+    assert other.built() == at_once == place.built()
+
+
+def test_a_day_has_the_columns_of_its_table_also_when_nothing_landed(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1)]))
+    place.take()
+    full = build_events(place.con, place.landing.landed(DAY).parts, DAY)
+    empty = build_events(place.con, place.landing.landed(date(2020, 1, 1)).parts, date(2020, 1, 1))
+
+    assert full.columns == empty.columns == CLOUD_AUDIT_EVENTS.column_names
+    assert full.types == empty.types
+    assert empty.fetchall() == []
+    assert build_rejected(place.con, (), DAY).columns == REJECTED_AUDIT_RECORDS.column_names
+
+
+def test_more_files_than_are_taken_at_once_are_left_for_the_next_time(place: Place) -> None:
+    for number in range(5):
+        place.deliver(f"{number}.json", wrapped([event(number)]))
+
+    intakes = [place.take(max_files=2) for _ in range(3)]
+
+    assert [(intake.files, intake.is_complete) for intake in intakes] == [(2, False), (2, False), (1, True)]
+
+
+def test_a_register_that_is_gone_costs_a_second_reading_and_no_second_event(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1), event(2)]))
+    place.take()
+    before = place.built()
+    for path in place.landing.folder.glob("register*"):
+        path.unlink()
+
+    assert place.take().events == 2
+    assert place.built() == before
+
+
+def test_a_folder_that_is_not_there_concludes_nothing(place: Place) -> None:
+    (place.root / "logs").rmdir()
+
+    with pytest.raises(InboxError, match="no such folder"):
+        place.take()
+
+
+def test_a_file_that_cannot_be_opened_stays_an_arrival(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.deliver("1.json", wrapped([event(1)]))
+    place.deliver("2.json", wrapped([event(2)]))
+    real = FolderInbox.opened
+
+    def opened(self: FolderInbox, file: Listed) -> Any:
+        if file.key == "1.json":
+            raise InboxError("1.json: cannot be read: permission denied")
+        return real(self, file)
+
+    monkeypatch.setattr(FolderInbox, "opened", opened)
+    intake = place.take()
+    monkeypatch.undo()
+
+    assert intake.not_fetched == {"1.json": "1.json: cannot be read: permission denied"}
+    assert intake.files == 1
+    assert place.take().files == 1
+
+
+def test_links_do_not_lead_out_of_the_data_root(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.json").write_bytes(wrapped([event(1)]))
+    (place.root / "logs" / "link.json").symlink_to(outside / "secret.json")
+    (place.root / "logs" / "folder").symlink_to(outside)
+    place.deliver(".being-written.json", wrapped([event(2)]))
+
+    assert place.take().files == 0
+
+
+def test_arrivals_are_what_is_new_and_what_changed() -> None:
+    def listed(key: str, version: str) -> Listed:
+        return Listed(key, 1, version, NOW)
+
+    found = arrivals([listed("b", "1"), listed("a", "2"), listed("c", "1")], {"b": "1", "a": "1"})
+
+    assert [file.key for file in found.new] == ["c"]
+    assert [file.key for file in found.changed] == ["a"]
+    assert [file.key for file in found.all] == ["a", "c"]
+
+
+def test_an_event_is_found_by_its_id_and_days_are_counted(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1), event(2, sourceIPAddress="AWS Internal")]))
+    place.take()
+
+    found = find_event(place.con, place.landing, ids(2)[0])
+    (count,) = day_counts(place.con, place.landing)
+
+    assert found is not None
+    assert found["source_service"] == "AWS Internal"
+    assert find_event(place.con, place.landing, "' or 1=1") is None
+    assert (count.events, count.sources, count.anomalies) == (2, {"trail": 2}, {"service_as_address": 1})

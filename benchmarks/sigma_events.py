@@ -66,7 +66,9 @@ def _actor(chance: random.Random) -> dict[str, Any]:
         }
     if kind < 0.45:
         return {"type": "AWSService", "invokedBy": f"{chance.choice(('config', 'cloudtrail', 'ec2'))}.amazonaws.com"}
-    role = chance.choice([f"{group}-{n}" for group in ("deploy", "batch", "web", "AWSServiceRoleFor") for n in range(30)])
+    role = chance.choice(
+        [f"{group}-{n}" for group in ("deploy", "batch", "web", "AWSServiceRoleFor") for n in range(30)]
+    )
     return {
         "type": "AssumedRole",
         "principalId": f"AROA{chance.randrange(16**12):012X}:i-{chance.randrange(16**16):016x}",
@@ -126,7 +128,11 @@ def made_event(chance: random.Random) -> dict[str, Any]:
         "eventName": name,
         "awsRegion": chance.choice(("eu-central-1", "us-east-1", "eu-west-1", "ap-east-1")),
         "sourceIPAddress": chance.choice(
-            (f"10.{chance.randrange(4)}.{chance.randrange(256)}.7", f"198.51.100.{chance.randrange(256)}", "AWS Internal")
+            (
+                f"10.{chance.randrange(4)}.{chance.randrange(256)}.7",
+                f"198.51.100.{chance.randrange(256)}",
+                "AWS Internal",
+            )
         ),
         "userAgent": chance.choices(AGENTS, (20, 20, 20, 10, 10, 10, 0.2, 0.1))[0],
         "requestParameters": _parameters(chance, source),

@@ -15,6 +15,7 @@ from intelsec_assets.commands.rules.lint import lint
 from intelsec_assets.commands.rules.package import package
 from intelsec_assets.commands.rules.proposals import proposals
 from intelsec_assets.commands.rules.quality import quality
+from intelsec_assets.commands.rules.run import run
 from intelsec_assets.commands.rules.test import rules_test
 
 rules = typer.Typer(
@@ -30,6 +31,7 @@ for _name, _command in (
     ("coverage", coverage),
     ("compile", compile_rules),
     ("package", package),
+    ("run", run),
     ("backtest", backtest),
     ("quality", quality),
     ("proposals", proposals),

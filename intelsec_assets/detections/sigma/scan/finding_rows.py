@@ -63,8 +63,8 @@ def findings(
         con.execute(read_sql(PACKAGE, "drafts"))
         con.execute(read_sql(PACKAGE, "burst_drafts"))
         columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
-        found = con.execute(
-            f"select {columns} from ({read_sql(PACKAGE, 'findings')})", {"namespace": FINDING_NAMESPACE.hex}
+        found = con.sql(
+            f"select {columns} from ({read_sql(PACKAGE, 'findings')})", params={"namespace": FINDING_NAMESPACE.hex}
         )
         return found.to_arrow_table(), failures
     finally:

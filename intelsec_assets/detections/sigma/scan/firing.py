@@ -16,6 +16,7 @@ from sigma.backends.duckdb.correlation import CompiledCorrelation
 from sigma.backends.duckdb.ruleset import CompiledRule, compile_ruleset
 
 from intelsec_assets.detections.audit import fields as audit_fields
+from intelsec_assets.detections.errors import EventError
 from intelsec_assets.detections.sigma.rules import Rule, RuleMeta, RuleSet
 
 # findings of a rule from elsewhere, that does not say it: an hour is the median of published rules (Panther's 428)
@@ -131,11 +132,13 @@ def prepare(rules: RuleSet) -> Prepared:
             counted.setdefault(rule_id, set()).update(needed, _shown(firing))
     events = []
     for number, one in enumerate(compiled.rules):
-        provider = provider_of(owners[one.rule_id].logsource if one.rule_id in owners else {})
+        logsource = owners[one.rule_id].logsource if one.rule_id in owners else {}
+        provider, reason = provider_of(logsource), _unreadable(one.fields)
         if provider is None:
-            product = owners[one.rule_id].logsource.get("product")
+            product = logsource.get("product")
             reason = f"is for the log source {product!r}; events here are those of {', '.join(audit_fields.PROVIDERS)}"
-            failures.append(RuleFailure(one.rule_id, one.title, reason))
+        if provider is None or reason is not None:
+            failures.append(RuleFailure(one.rule_id, one.title, reason or ""))
             continue
         firing = firings.get(one.rule_id)
         states = _states(one.fields)
@@ -180,6 +183,16 @@ def provider_of(logsource: Mapping[str, str]) -> str | None:
     """The provider whose events a rule reads by Sigma's product; None: no audit log of a cloud."""
     product = logsource.get("product", audit_fields.AWS)
     return product if product in audit_fields.PROVIDERS else None
+
+
+def _unreadable(names: tuple[str, ...]) -> str | None:
+    """Why a field can be in no event; None if all can."""
+    for name in names:
+        try:
+            audit_fields.json_sql(name)
+        except EventError as error:
+            return str(error)
+    return None
 
 
 def _shown(firing: Firing | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from intelsec_assets.detections.audit.typed import Delivery, Part, typed
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import MAX_EVENTS, POSITIVE, Sample, id_of
+from intelsec_assets.detections.sigma.scan.firing import provider_of
 from intelsec_assets.detections.sigma.scan.scanning import scan
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
 from intelsec_assets.engine import read_sql
@@ -78,12 +79,6 @@ def fired_samples(con: duckdb.DuckDBPyConnection, rules: RuleSet, rule_id: str) 
     }
 
 
-def provider_of(logsource: Mapping[str, str]) -> str:
-    """The provider whose logs a rule reads, by Sigma's product."""
-    product = logsource.get("product", fields.AWS)
-    return product if product in fields.PROVIDERS else fields.AWS
-
-
 def land(
     con: duckdb.DuckDBPyConnection,
     rule: Rule,
@@ -95,7 +90,7 @@ def land(
     and a colon, and each group is moved so far in time that no window reaches from one to the next. ValueError if an
     event would not be accepted in production.
     """
-    provider = provider_of(rule.logsource)
+    provider = provider_of(rule.logsource) or fields.AWS
     parts: list[Part] = []
     told: dict[tuple[str, int], Mapping[str, Any]] = {}
     for number, (events, context) in enumerate(groups):

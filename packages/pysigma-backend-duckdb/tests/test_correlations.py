@@ -182,8 +182,8 @@ def test_the_statement_reads_any_relation_of_matches():
         parsed(*BASES[:1], correlation("event_count", ["ra"], {"gte": 2}, **BY_USER)), DuckDBBackend()
     )
     matches = (
-        "(SELECT 'ra' AS rule_id, i::VARCHAR AS event_id, TIMESTAMPTZ '2024-01-01 00:00:00Z' + to_seconds(i) AS event_time, "
-        "'u' AS \"f:user\" FROM range(250) r(i))"
+        "(SELECT 'ra' AS rule_id, i::VARCHAR AS event_id, "
+        "TIMESTAMPTZ '2024-01-01 00:00:00Z' + to_seconds(i) AS event_time, 'u' AS \"f:user\" FROM range(250) r(i))"
     )
     relation = duckdb.sql(compiled.correlations[0].sql(matches))
     assert relation.columns == ["group_values", "first_time", "last_time", "event_ids", "event_count", "value"]

@@ -3,6 +3,7 @@
 Nothing else about addresses stands here: what a field is, is the backend's.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
@@ -18,7 +19,7 @@ def in_any(value: str, networks: Iterable[IPv4Network | IPv6Network]) -> str:
     """SQL that says whether the text `value` (an expression) is an address in one of the networks.
 
     IPv4: the interval becomes one anchored pattern, since that reads 1 M texts in 60 ms and octets as integers
-    550 ms (measured). IPv6: the address becomes 32 hexadecimal digits, which order as the integers do, between
+    550 ms (measured). IPv6: the address is written out in full, and such texts order as the integers do, between
     those of the network's ends. A zone (`%eth0`) is no part of the address; octets with leading zeros are no address.
     """
     wanted = list(dict.fromkeys(networks))
@@ -54,20 +55,31 @@ def _in_ipv6(value: str, networks: Sequence[IPv6Network]) -> str:
         + ", ".join(f"TRY_CAST(regexp_extract(a, {octets}, {index}) AS INTEGER)" for index in (2, 3, 4, 5))
         + ") ELSE a END"
     )
-    halves = [f"list_filter(string_split(split_part(h, '::', {half}), ':'), lambda g: g <> '')" for half in (1, 2)]
-    groups = f"len({halves[0]}) + len({halves[1]})"
+    colons = "(length(h) - length(replace(h, ':', '')))"
+    zeros = f"(8 - {colons} + CAST(starts_with(h, '::') AS INTEGER) + CAST(ends_with(h, '::') AS INTEGER))"
     is_address = (
-        f"regexp_full_match(h, {literal(IPV6)}) AND CASE WHEN contains(h, '::') THEN {groups} < 8 ELSE {groups} = 8 END"
+        f"regexp_full_match(h, {literal(IPV6)}) AND CASE WHEN contains(h, '::') THEN {zeros} > 0 ELSE {colons} = 7 END"
     )
-    digits = (
-        f"array_to_string(list_transform({halves[0]} || repeat(['0'], 8 - ({groups})) || {halves[1]}, "
-        "lambda g: lpad(g, 4, '0')), '')"
-    )
+    groups = f"trim(replace(h, '::', ':' || repeat('0:', {zeros})), ':')"
+    # three zeros before every group, of which its last four digits stay
+    exploded = rf"regexp_replace(replace(':' || {groups}, ':', ':000'), '[0-9a-f]*([0-9a-f]{{4}})', '\1', 'g')"
     inside = " OR ".join(
-        f"d BETWEEN '{int(network.network_address):032x}' AND '{int(network.broadcast_address):032x}'"
+        f"d BETWEEN ':{network.network_address.exploded}' AND ':{network.broadcast_address.exploded}'"
         for network in networks
     )
     text = f"lower(regexp_extract({value}, '^([^%]+)(%[^%]+)?$', 1))"
-    hexadecimal = f"list_transform([{dotted}], lambda h: CASE WHEN {is_address} THEN {digits} END)[1]"
-    address = f"list_transform([{text}], lambda a: {hexadecimal})[1]"
-    return f"CASE WHEN contains({value}, ':') THEN list_transform([{address}], lambda d: {inside})[1] ELSE FALSE END"
+    address = f"list_transform([{dotted}], lambda h: CASE WHEN {is_address} THEN {exploded} END)[1]"
+    starts = "|".join(dict.fromkeys(map(_ipv6_start, networks)))
+    return (
+        f"CASE WHEN regexp_matches({value}, {literal(f'^(?i:{starts})')}) THEN "
+        f"list_transform([{text}], lambda a: list_transform([{address}], lambda d: {inside})[1])[1] ELSE FALSE END"
+    )
+
+
+def _ipv6_start(network: IPv6Network) -> str:
+    """Pattern of how every address of the network begins: its leading groups up to one that may be left out as zero."""
+    groups = network.network_address.exploded.split(":")[: min(7, network.prefixlen // 16)]
+    fixed = list(itertools.takewhile(lambda group: group != "0000", groups))
+    if not fixed:
+        return "[0-9a-f]{0,4}:"
+    return "".join(f"0{{0,{len(group) - len(group.lstrip('0'))}}}{group.lstrip('0')}:" for group in fixed)

@@ -222,7 +222,7 @@ def _clauses(rule: SigmaCorrelationRule) -> tuple[Clause, ...]:
     else:
         msg = (
             f"Correlation {rule.title!r}: an order needs its rules to match, so {OPERATORS[condition.op]} "
-            f"{condition.count} is no condition for it; use `gte` with at most {steps}, or an extended condition with `not`"
+            f"{condition.count} is no condition for it; use `gte` up to {steps}, or an extended condition with `not`"
         )
         raise SigmaFeatureNotSupportedByBackendError(msg, source=rule.source)
     if not 1 <= wanted <= steps:

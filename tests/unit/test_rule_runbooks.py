@@ -1,0 +1,40 @@
+"""Runbooks of rules: each has its parts, and the queries in it run on the lake's tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from intelsec_assets.detections.sigma.rules import load_rules
+from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, PRINCIPAL_ASNS
+
+ROOT = Path(__file__).parents[2]
+RULES = load_rules(ROOT / "detections" / "sigma", with_samples=False).rules
+PARTS = ("What it means", "First five minutes", "Queries to run", "How to close", "Known false positives")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    root = tmp_path_factory.mktemp("lake")
+    con = duckdb.connect()
+    for table in (CLOUD_AUDIT_EVENTS, PRINCIPAL_ASNS):
+        (root / table.name).mkdir()
+        columns = ", ".join(f'null::{column.type} as "{column.name}"' for column in table.columns)
+        con.execute(f"copy (select {columns}) to '{root / table.name / '2025-10-21.parquet'}'")
+    return root
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_runbook_has_its_parts_and_its_queries_run(rule, lake, monkeypatch):
+    text = (ROOT / rule.meta.runbook).read_text(encoding="utf-8")
+    queries = re.findall(r'^duckdb -c "(.*?)"$', text, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(lake)
+
+    assert [part for part in PARTS if f"## {part}" not in text] == []
+    assert queries
+    assert len(text.splitlines()) <= 75  # a page
+    for query in queries:
+        duckdb.connect().execute(query).fetchall()

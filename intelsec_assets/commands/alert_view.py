@@ -19,6 +19,7 @@ from intelsec_assets.detections.alerts.triage_time import Estimate, TriageTimes,
 
 _ID = 8  # characters of an id in lists: enough to name one among millions in sight
 _INTERNAL = ("intake_key", "entity_key", "severity_rank", "human_in_turn")
+_RULE = 60  # characters of the column of rules
 _EVIDENCE_SHOWN = 200  # characters of a value
 
 
@@ -76,16 +77,17 @@ def span(length: timedelta) -> str:
 
 def queue_lines(alerts: Sequence[Alert], now: datetime) -> Iterator[str]:
     """The queue as a table."""
-    yield f"{'severity':<14}{'waits':<12}{'state':<15}{'alert':<10}{'findings':>8}  {'rule':<44}about"
+    yield f"{'severity':<14}{'waits':<13}{'state':<15}{'alert':<10}{'findings':>8}  {'rule':<{_RULE}}about"
     for alert in alerts:
         age = waiting(alert, now)
         waits = "" if age.age is None else f"{span(age.age)}{' !' if age.is_overdue else ''}"
         notes = [word for word in (_kind(alert), "" if alert.certainty == "certain" else "context unknown") if word]
-        rule = line(alert.rule_title)[:42] + (f" [{', '.join(notes)}]" if notes else "")
+        note = f" [{', '.join(notes)}]" if notes else ""
+        rule = line(alert.rule_title)[: _RULE - 2 - len(note)] + note
         state = alert.verdict if alert.state == CLOSED and alert.verdict else alert.state
         yield (
-            f"{alert.severity:<14}{waits:<12}{state:<15.14}{alert.alert_id[:_ID]:<10}{alert.findings:>8}  "
-            f"{rule:<44}{line(alert.entity or alert.account or '')}"
+            f"{alert.severity:<14}{waits:<13}{state:<15.14}{alert.alert_id[:_ID]:<10}{alert.findings:>8}  "
+            f"{rule:<{_RULE}}{line(alert.entity or alert.account or '')}"
         )
 
 
@@ -172,7 +174,9 @@ def _indicators(alert: Alert) -> str:
 def _cut(value: str | None) -> str:
     if value is None:
         return "(not there)"
-    return line(value) if len(value) <= _EVIDENCE_SHOWN else f"{line(value[:_EVIDENCE_SHOWN])}… ({len(value):,} signs)"
+    return line(value) if len(value) <= _RULE = 60  # characters of the column of rules
+_EVIDENCE_SHOWN else f"{line(value[:_RULE = 60  # characters of the column of rules
+_EVIDENCE_SHOWN])}… ({len(value):,} signs)"
 
 
 def _commands(alert: Alert) -> Iterator[str]:
@@ -202,7 +206,7 @@ def stats_lines(times: TriageTimes, counts: Mapping[tuple[str, str], int]) -> It
 
 def _waiting_lines(name: str, figures: WaitingTime, target: float) -> Iterator[str]:
     oldest = "" if figures.oldest_open is None else f", the oldest for {span(timedelta(seconds=figures.oldest_open))}"
-    yield f"{name:<12}{figures.done:,} of {figures.n:,}; {figures.open:,} open{oldest}"
+    yield f"{name:<14}{figures.done:,} of {figures.n:,}; {figures.open:,} open{oldest}"
     for how, estimate in (("Kaplan-Meier", figures.kaplan_meier), ("plain", figures.plain)):
         yield f"  {how:<14}{_estimate(estimate, target)}"
 

@@ -15,7 +15,7 @@ import structlog
 import typer
 
 from intelsec_assets import progress
-from intelsec_assets.commands import summary_view
+from intelsec_assets.commands import detection_summary, summary_view
 from intelsec_assets.commands.faces import (
     FOUND_SOMETHING,
     NOT_REACHABLE,
@@ -30,6 +30,7 @@ from intelsec_assets.commands.faces import (
     workspace_settings,
 )
 from intelsec_assets.days import days_between, previous_day
+from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.feeds.available import local_days
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.snapshots import published
@@ -143,11 +144,13 @@ def _run(
     built = [outcome.day for outcome in outcomes if not outcome.error]
     changed = sum(outcome.changed for outcome in outcomes)
     summary = _summary(settings, built[-1], {outcome.run_id for outcome in outcomes}) if built else None
+    seen = _detections(settings, built) if spans and built else None
     if json:
         told = summary.to_json() if summary else {"day": None}
-        print_json(told | {"changed": changed, "errors": errors})
+        print_json(told | {"detections": seen and seen.to_json(), "changed": changed, "errors": errors})
     elif summary:
-        for line in [*summary_view.render(summary), *_closing(settings, built, changed)]:
+        watched = detection_summary.render(seen) if seen else []
+        for line in [*summary_view.render(summary), *watched, *_closing(settings, built, changed)]:
             typer.echo(line)
     if errors:
         away = summary is not None and any(target.status == UNAVAILABLE for target in summary.targets)
@@ -163,6 +166,13 @@ def _summary(settings: Settings, day: date, run_ids: set[str]) -> summary_view.S
         )
 
 
+def _detections(settings: Settings, days: Sequence[date]) -> detection_summary.DetectionFigures | None:
+    workspace = Workspace.of(settings)
+    with workspace.store() as store:
+        waiting = len(AlertService(store, system_clock).queue(limit=None))
+    return detection_summary.read_detections(workspace.lake(), days, waiting)
+
+
 def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[str]:
     days = f"{len(set(built))} days, {built[0]} to {built[-1]}" if built[0] != built[-1] else str(built[0])
     news = f"{changed:,} partitions written" if changed else "nothing changed, nothing written"
@@ -171,7 +181,7 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
         f"files       {settings.exports / 'latest'}",
         f"lake        {settings.lake}",
         f"warehouse   {_warehouse(settings, built[-1])}",
-        "next        intelsec explain INDICATOR (why it scores so); intelsec tables (ask in SQL); make dev (the UI)",
+        "next        intelsec alerts list; intelsec explain INDICATOR (why it scores so); intelsec tables (SQL); make dev",
     ]
 
 

@@ -174,9 +174,7 @@ def _indicators(alert: Alert) -> str:
 def _cut(value: str | None) -> str:
     if value is None:
         return "(not there)"
-    return line(value) if len(value) <= _RULE = 60  # characters of the column of rules
-_EVIDENCE_SHOWN else f"{line(value[:_RULE = 60  # characters of the column of rules
-_EVIDENCE_SHOWN])}… ({len(value):,} signs)"
+    return line(value) if len(value) <= _EVIDENCE_SHOWN else f"{line(value[:_EVIDENCE_SHOWN])}… ({len(value):,} signs)"
 
 
 def _commands(alert: Alert) -> Iterator[str]:

@@ -181,7 +181,7 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
         f"files       {settings.exports / 'latest'}",
         f"lake        {settings.lake}",
         f"warehouse   {_warehouse(settings, built[-1])}",
-        "next        intelsec alerts list; intelsec explain INDICATOR (why it scores so); intelsec tables (SQL); make dev",
+        "next        intelsec alerts list; intelsec explain INDICATOR (why it scores so); intelsec tables; make dev",
     ]
 
 

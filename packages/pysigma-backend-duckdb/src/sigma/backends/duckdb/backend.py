@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-import re2
+import re2  # type: ignore[import-untyped]
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,

@@ -30,7 +30,7 @@ class Learning:
     # someone seen for less than five days, or on fewer than three, has not shown yet from where they work
     cold_age: timedelta = timedelta(days=5)
     cold_days: int = 3
-    # people travel and change providers: a system used once is forgotten after 46 days (1 * 0.5 ** (46 / 14) < 0.1),
+    # people travel and change providers: a system used once is forgotten after 47 days (1 * 0.5 ** (47 / 14) < 0.1),
     # one used every day after 90
     half_life: timedelta = timedelta(days=14)
     least_weight: float = 0.1

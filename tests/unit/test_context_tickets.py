@@ -1,0 +1,291 @@
+"""Change tickets: how a register is read, which events a ticket covers, and what is said when it cannot be known.
+
+Whether a rule fires on it is tested with the rules.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intelsec_assets.detections.context.tickets import (
+    CLOCK_TOLERANCE,
+    CsvTickets,
+    Ticket,
+    TicketReading,
+    parse_tickets,
+)
+from tests.unit.audit_calls import ACCOUNT, DAY, NOON, Row, call, context
+
+HEADER = "ticket_id,system,requester,target,action,valid_from,valid_to,status\n"
+GOOD = "CHG-1,aws,ana,batch,CreateAccessKey,2026-03-13T11:00:00Z,2026-03-13T13:00:00Z,approved\n"
+HOUR = timedelta(hours=1)
+START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+DAY_END = START + timedelta(days=1)
+
+
+def ticket(**said: object) -> Ticket:
+    usual: dict[str, object] = {
+        "ticket_id": "CHG-1",
+        "system": "aws",
+        "requester": "ana",
+        "target": "batch",
+        "action": "CreateAccessKey",
+        "valid_from": NOON - HOUR,
+        "valid_to": NOON + HOUR,
+        "status": "approved",
+    }
+    return Ticket(**(usual | said))  # type: ignore[arg-type]
+
+
+def state(event: Row, *tickets: Ticket, until: datetime | None = DAY_END) -> str:
+    reading = TicketReading(tickets, covers_until=until)
+    return str(context([event], tickets=reading)[event["event_id"]]["context.ticket.state"])
+
+
+def read(text: str, written: datetime = DAY_END) -> TicketReading:
+    return parse_tickets(text, "tickets.csv", written=written, max_age=HOUR)
+
+
+# --- which event a ticket covers
+def test_an_approved_ticket_of_that_actor_target_action_and_hour_covers_the_event() -> None:
+    found = context([call()], tickets=TicketReading((ticket(),), covers_until=DAY_END))["e1"]
+    assert (found["context.ticket.state"], found["context.ticket.id"]) == ("present", "CHG-1")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"status": "rejected"}, "nobody said yes"),
+        ({"status": "cancelled"}, "taken back"),
+        ({"status": "requested"}, "not yet approved"),
+        ({"target": "reports"}, "another user's key"),
+        ({"target": "bat"}, "a part of a name is another name"),
+        ({"requester": "ben"}, "another actor"),
+        ({"action": "DeleteAccessKey"}, "another action"),
+        ({"system": "gcp"}, "another cloud"),
+        ({"target": "b_tch"}, "an underscore is no wildcard"),
+        ({"target": "%"}, "a percent sign is no wildcard"),
+    ],
+)
+def test_a_ticket_for_something_else_does_not_count(said: dict[str, object], why: str) -> None:
+    assert state(call(), ticket(**said)) == "absent", why
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"requester": None},
+        {"target": None},
+        {"requester": f"arn:aws:iam::{ACCOUNT}:user/ana"},
+        {"requester": "*:user/ANA"},
+        {"target": "BATCH"},
+        {"target": "ba*"},
+        {"action": "*AccessKey"},
+        {"action": "*"},
+        {"system": "*"},
+        {"status": "implemented"},
+    ],
+)
+def test_patterns_and_other_spellings_of_the_same_thing_count(said: dict[str, object]) -> None:
+    assert state(call(), ticket(**said)) == "present"
+
+
+@pytest.mark.parametrize(
+    ("off", "expected"),
+    [
+        (-HOUR - CLOCK_TOLERANCE, "present"),
+        (-HOUR - CLOCK_TOLERANCE - timedelta(seconds=1), "absent"),
+        (HOUR + CLOCK_TOLERANCE, "present"),
+        (HOUR + CLOCK_TOLERANCE + timedelta(seconds=1), "absent"),
+        (HOUR + HOUR, "absent"),
+    ],
+)
+def test_clocks_may_disagree_by_minutes_but_not_by_an_hour(off: timedelta, expected: str) -> None:
+    assert state(call(event_time=NOON + off), ticket()) == expected
+
+
+def test_a_key_for_oneself_names_nobody_so_its_actor_is_the_target() -> None:
+    own = call(target=None)
+    assert state(own, ticket(target="ana")) == "present"
+    assert state(own, ticket(target="batch")) == "absent"
+
+
+def test_a_session_of_a_role_is_known_by_its_source_identity_and_not_by_the_name_it_chose() -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/operations"
+    session = {"actor_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/operations/ben", "actor_user": None}
+    event = call(**session, actor_issuer_arn=role, principal=f"{role}#ana")
+    assert state(event, ticket(requester="ana")) == "present"
+    assert state(event, ticket(requester=role)) == "present"
+    assert state(event, ticket(requester="ben")) == "absent"
+
+
+def test_a_free_text_of_the_request_cannot_stand_in_for_its_target() -> None:
+    request = {"userName": "reports", "description": "batch", "tags": [{"key": "for", "value": "batch"}]}
+    assert state(call(json={"requestParameters": request}), ticket()) == "absent"
+
+
+def test_resources_are_targets_by_their_arn_and_by_its_last_part() -> None:
+    trail = f"arn:aws:cloudtrail:eu-central-1:{ACCOUNT}:trail/staging"
+    event = call(event_name="StopLogging", json={"requestParameters": {"name": trail}})
+    for target in (trail, "staging", "*:trail/staging"):
+        assert state(event, ticket(action="StopLogging", target=target)) == "present"
+
+
+def test_the_narrowest_of_several_tickets_is_named() -> None:
+    wide = ticket(ticket_id="A-WIDE", valid_from=START, valid_to=DAY_END)
+    found = context([call()], tickets=TicketReading((wide, ticket(ticket_id="Z-NARROW")), covers_until=DAY_END))
+    assert found["e1"]["context.ticket.id"] == "Z-NARROW"
+
+
+# --- what is not known
+def test_a_register_that_cannot_be_read_leaves_every_event_unknown(tmp_path: Path) -> None:
+    reading = CsvTickets(tmp_path / "missing.csv").tickets(START, DAY_END)
+    assert reading.reason is not None
+    assert "missing.csv" in reading.reason
+    assert context([call()], tickets=reading)["e1"]["context.ticket.state"] == "unknown"
+
+
+def test_what_happens_after_the_register_was_last_written_is_unknown_and_not_absent() -> None:
+    event = call(target="other")
+    assert state(event, ticket(), until=NOON) == "absent"
+    assert state(event, ticket(), until=NOON - timedelta(seconds=1)) == "unknown"
+
+
+def test_a_ticket_that_is_there_counts_even_where_the_register_covers_no_more() -> None:
+    assert state(call(), ticket(), until=NOON - HOUR) == "present"
+
+
+def test_a_file_that_stopped_being_written_covers_until_its_age(tmp_path: Path) -> None:
+    path = tmp_path / "tickets.csv"
+    path.write_text(HEADER + GOOD)
+    os.utime(path, times=(NOON.timestamp(), NOON.timestamp()))
+    reading = CsvTickets(path, max_age=HOUR).tickets(START, DAY_END)
+    assert reading.covers(NOON + HOUR)
+    assert not reading.covers(NOON + HOUR + timedelta(seconds=1))
+
+
+def test_what_the_file_says_of_itself_goes_before_its_time_stamp() -> None:
+    reading = read(f"# as_of: 2026-03-13T06:00:00Z\n# since: 2026-03-01T00:00:00+01:00\n{HEADER}{GOOD}")
+    assert reading.covers_until == datetime(2026, 3, 13, 7, tzinfo=UTC)
+    assert not reading.covers(datetime(2026, 2, 28, 22, tzinfo=UTC))
+    assert not reading.problems
+
+
+def test_a_register_written_again_later_gives_an_old_day_the_same_reading(tmp_path: Path) -> None:
+    path = tmp_path / "tickets.csv"
+    digests = set()
+    later = "CHG-2,aws,ben,mail,CreateAccessKey,2026-03-20T11:00:00Z,2026-03-20T13:00:00Z,approved\n"
+    for text, written in ((HEADER + GOOD, DAY_END), (HEADER + GOOD + later, DAY_END + timedelta(days=9))):
+        path.write_text(text)
+        os.utime(path, times=(written.timestamp(), written.timestamp()))
+        digests.add(CsvTickets(path).tickets(START, DAY_END).digest)
+    assert len(digests) == 1
+
+
+# --- how a register is read
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (GOOD.replace("2026-03-13T13:00:00Z", "next Tuesday"), "valid_to 'next Tuesday' is no instant"),
+        (GOOD.replace("2026-03-13T13:00:00Z", "2026-03-13 13:00"), "time zone"),
+        (GOOD.replace("2026-03-13T13:00:00Z", "2026-03-12T13:00:00Z"), "lies before valid_from"),
+        (GOOD.replace("approved", "yes"), "status 'yes' is unknown"),
+        (GOOD.replace("ana,batch", ",*"), "would cover everybody"),
+        (GOOD.replace("CHG-1", ""), "ticket_id is empty"),
+        ("CHG-1,aws,ana\n", "the row ends before target"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_with_its_line_and_the_others_stay(row: str, said: str) -> None:
+    reading = read(f"# as_of: 2026-03-13T23:00:00Z\n{HEADER}{GOOD}{row}{GOOD.replace('CHG-1', 'CHG-3')}")
+    assert [t.ticket_id for t in reading.tickets] == ["CHG-1", "CHG-3"]
+    (problem,) = reading.problems
+    assert str(problem).startswith("tickets.csv:4: ")
+    assert said in problem.text
+    assert reading.reason is None
+
+
+def test_a_file_of_mostly_bad_rows_is_a_file_that_cannot_be_read() -> None:
+    rows = "".join(GOOD.replace("2026-03-13T11:00:00Z", "13/03/2026 11:00") for _ in range(5))
+    reading = read(HEADER + rows + GOOD)
+    assert reading.tickets == ()
+    assert reading.reason is not None
+    assert "5 of 6 rows" in reading.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ticket,who\n1,ana\n", HEADER + '"never closed\n', f"# as_of: yesterday\n{HEADER}{GOOD}"],
+)
+def test_what_is_no_register_says_why(text: str) -> None:
+    reading = read(text)
+    assert reading.reason is not None
+    assert not reading.covers(NOON)
+
+
+def test_a_file_in_another_encoding_is_a_reason_and_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(HEADER.encode("utf-16"))
+    assert CsvTickets(tmp_path / "t.csv").tickets(START, DAY_END).reason is not None
+
+
+NAMES = st.sampled_from(["ana", "ben", "batch", "mail", "*", "b*", None])
+TICKETS = st.builds(
+    lambda requester, target, action, start, hours, status: ticket(
+        requester=requester,
+        target=target if requester or target else "batch",
+        action=action,
+        valid_from=START + timedelta(hours=start),
+        valid_to=START + timedelta(hours=start + hours),
+        status=status,
+    ),
+    NAMES,
+    NAMES,
+    st.sampled_from(["CreateAccessKey", "*Key", "*", "AssumeRole"]),
+    st.integers(0, 23),
+    st.integers(0, 6),
+    st.sampled_from(["approved", "rejected", "implemented"]),
+)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["ana", "ben"]), st.sampled_from(["batch", "mail", None]), st.integers(0, 1439)),
+    max_size=6,
+)
+
+
+def fits(pattern: str | None, texts: list[str]) -> bool:
+    if pattern is None or pattern == "*":
+        return True
+    return any(text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern for text in texts)
+
+
+@given(tickets=st.lists(TICKETS, max_size=5), events=EVENTS, seed=st.integers(0, 9))
+def test_the_match_of_all_events_is_the_match_of_each_in_any_order(
+    tickets: list[Ticket], events: list[tuple[str, str | None, int]], seed: int
+) -> None:
+    rows = [
+        call(event_id=f"e{n}", user=user, target=target, event_time=START + timedelta(minutes=minute))
+        for n, (user, target, minute) in enumerate(events)
+    ]
+    expected = {
+        f"e{n}": "present"
+        if any(
+            t.is_approved
+            and t.action in ("CreateAccessKey", "*Key", "*")
+            and fits(t.requester, [user])
+            and fits(t.target, [target or user])
+            and t.valid_from - CLOCK_TOLERANCE <= START + timedelta(minutes=minute) <= t.valid_to + CLOCK_TOLERANCE
+            for t in tickets
+        )
+        else "absent"
+        for n, (user, target, minute) in enumerate(events)
+    }
+    shuffled = list(tickets)
+    random.Random(seed).shuffle(shuffled)
+    random.Random(seed).shuffle(rows)
+    found = context(rows, tickets=TicketReading(tuple(shuffled), covers_until=DAY_END))
+    assert {name: row["context.ticket.state"] for name, row in found.items()} == expected

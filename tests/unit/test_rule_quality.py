@@ -204,6 +204,15 @@ def test_a_day_over_the_budget_is_flagged_and_three_are_held(con: duckdb.DuckDBP
     assert "over its budget of 5 alerts a day on 3 days of 30" in held.reason
 
 
+def test_a_budget_of_less_than_one_a_day_allows_a_day_with_one(con: duckdb.DuckDBPyConnection) -> None:
+    rule = RuleFacts("R", "", noise_budget=0.5)
+    one_a_week = [alert(ago, ago=ago) for ago in (1, 8, 15, 22)]
+    one_a_day = [alert(ago, ago=ago) for ago in range(20)]
+
+    assert not judged(con, rules=(rule,), alerts=one_a_week)["R"].is_over_budget
+    assert judged(con, rules=(rule,), alerts=one_a_day)["R"].status == "hold"
+
+
 def test_a_flood_is_over_any_budget(con: duckdb.DuckDBPyConnection) -> None:
     rule = RuleFacts("R", "no budget given")
     floods = [finding(n, ago=n, kind="flood") for n in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""CloudTrail for the benchmark of the scan: real events where they are, repeated under new ids and times, and made ones.
+"""CloudTrail for the benchmark of the scan: real events, repeated under new ids and times, and made ones.
 
     python -m benchmarks.sigma_events FILE AMOUNT [--only-made]
 
@@ -91,7 +91,7 @@ def _actor(chance: random.Random) -> dict[str, Any]:
     }
 
 
-def _parameters(chance: random.Random, source: str) -> dict[str, Any] | None:
+def _parameters(chance: random.Random) -> dict[str, Any] | None:
     if chance.random() < 0.1:
         return None
     wide: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _parameters(chance: random.Random, source: str) -> dict[str, Any] | None:
         "bucketName": f"{chance.choice(('prod', 'dev', 'backup', 'logs'))}-{chance.randrange(60)}",
         "key": f"data/2026/03/{chance.randrange(28) + 1:02}/part-{chance.randrange(10**6):06}.parquet",
         "roleArn": f"arn:aws:iam::111122223333:role/{chance.choice(('admin', 'web', 'batch'))}-{chance.randrange(9)}",
-        "policyArn": f"arn:aws:iam::aws:policy/{chance.choice(('ReadOnlyAccess', 'AdministratorAccess', 'PowerUserAccess'))}",
+        "policyArn": f"arn:aws:iam::aws:policy/{chance.choice(('ReadOnly', 'Administrator', 'PowerUser'))}Access",
         "maxResults": chance.choice((50, 100, 1000)),
         "force": chance.choice((True, False)),
         "attributeType": chance.choice(("launchPermission", "createVolumePermission")),
@@ -135,7 +135,7 @@ def made_event(chance: random.Random) -> dict[str, Any]:
             )
         ),
         "userAgent": chance.choices(AGENTS, (20, 20, 20, 10, 10, 10, 0.2, 0.1))[0],
-        "requestParameters": _parameters(chance, source),
+        "requestParameters": _parameters(chance),
         "responseElements": {"ConsoleLogin": chance.choice(("Success", "Failure"))} if name == "ConsoleLogin" else None,
         "additionalEventData": {
             "SignatureVersion": "SigV4",

@@ -66,7 +66,9 @@ def rule_set(folder: Path, *rules: Mapping[str, Any]) -> RuleSet:
     return load_any([write(folder, rules)])
 
 
-def event(number: int, name: str, *, source: str = "iam", after: timedelta | None = None, **more: Any) -> dict[str, Any]:
+def event(
+    number: int, name: str, *, source: str = "iam", after: timedelta | None = None, **more: Any
+) -> dict[str, Any]:
     """A CloudTrail event, by default one a minute from START; dotted names in `more` with `__` for the dot."""
     moment = START + (timedelta(minutes=number) if after is None else after)
     made: dict[str, Any] = {

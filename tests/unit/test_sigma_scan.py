@@ -119,8 +119,10 @@ def test_what_a_rule_says_of_itself_is_in_its_findings(con: duckdb.DuckDBPyConne
 # context
 
 
-def with_context(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], **context: str) -> duckdb.DuckDBPyRelation:
-    told = {name: "null" for name in CONTEXT_FIELDS} | {f"context.{k}": f"'{v}'" for k, v in context.items()}
+def with_context(
+    con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], **context: str
+) -> duckdb.DuckDBPyRelation:
+    told = dict.fromkeys(CONTEXT_FIELDS, "null") | {f"context.{k}": f"'{v}'" for k, v in context.items()}
     columns = ", ".join(f'{value} as "{name}"' for name, value in told.items())
     con.register("rows_with_context", landed(con, events))
     return con.sql(f"select *, {columns} from rows_with_context")
@@ -143,9 +145,7 @@ def test_a_rule_says_whether_its_context_was_known(
 def test_context_in_a_relation_of_its_own_says_the_same(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     rules = rule_set(tmp_path, rule("no ticket", TICKET), rule("any", {"eventName": "CreateAccessKey"}))
     events = [event(1, "CreateAccessKey"), event(2, "CreateAccessKey")]
-    together = with_context(
-        con, events, **{"ticket.state": "absent", "indicator.id": "i-1", "indicator.score": "0.75"}
-    )
+    together = with_context(con, events, **{"ticket.state": "absent", "indicator.id": "i-1", "indicator.score": "0.75"})
     names = ", ".join(f'"{name}"' for name in CONTEXT_FIELDS)
     apart = con.sql(f"select event_id, {names} from together")
     found = scan(con, rules, con.from_arrow(landed(con, events)), context=apart)
@@ -216,7 +216,7 @@ def made_events(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @given(EVENTS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_scan_of_all_rules_finds_what_each_rule_finds_alone(
     con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]
 ) -> None:
@@ -229,10 +229,8 @@ def test_one_scan_of_all_rules_finds_what_each_rule_finds_alone(
 
 
 @given(EVENTS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_routing_changes_nothing(
-    con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]
-) -> None:
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_routing_changes_nothing(con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]) -> None:
     events = con.from_arrow(landed(con, made_events(drawn)))
     prepared = prepare(many)
     unrouted = replace(prepared, events=tuple(without_necessary(one) for one in prepared.events))
@@ -309,13 +307,15 @@ def test_fields_that_differ_in_case_only_are_different_fields(con: duckdb.DuckDB
     assert result.matches == {id_of("lower"): 0, id_of("upper"): 1}
 
 
-def test_the_benchmarks_rules_are_asked_alike_alone_and_together(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    rules = load_any([sigma_rules.write(tmp_path / "rules", 80)])
+def test_the_benchmarks_rules_are_asked_alike_alone_and_together(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rules = load_any([sigma_rules.write(tmp_path / "rules", 24)])
     chance = random.Random(6)
     events = con.from_arrow(landed(con, [sigma_event(chance, number) for number in range(1500)]))
     prepared = prepare(rules)
     together = scan(con, prepared, events)
-    assert sum(together.matches.values()) > 20
+    assert sum(together.matches.values()) > 5
     for one in prepared.events:
         alone = scan(con, replace(prepared, events=(one,)), events)
         assert alone.matches[one.compiled.rule_id] == together.matches[one.compiled.rule_id], one.compiled.title
@@ -328,7 +328,9 @@ def burst_rules(tmp_path: Path, **more: Any) -> RuleSet:
     return rule_set(
         tmp_path,
         rule("read", {"eventName": "GetObject"}),
-        correlation("many reads", ["read"], "event_count", **{"group-by": ["userIdentity.arn"], "condition": {"gte": 3}, **more}),
+        correlation(
+            "many reads", ["read"], "event_count", **{"group-by": ["userIdentity.arn"], "condition": {"gte": 3}, **more}
+        ),
     )
 
 
@@ -380,7 +382,7 @@ MIDNIGHT = timedelta(hours=14)  # after START
 
 
 @given(st.lists(st.integers(-40, 60), min_size=3, max_size=14))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_days_scanned_one_by_one_find_what_they_find_together(
     con: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory, minutes: list[int]
 ) -> None:
@@ -389,20 +391,14 @@ def test_days_scanned_one_by_one_find_what_they_find_together(
     events = con.from_arrow(landed(con, reads([around + minute for minute in minutes])))
     days = [DAY, DAY + timedelta(days=1)]
     whole = rows(scan(con, prepared, events, days=days))
-    apart = [
-        row
-        for day in days
-        for row in rows(scan(con, prepared, events.filter(needed(prepared, day)), days=[day]))
-    ]
-    key = lambda row: (row["first_event_time"], row["rule_id"], row["finding_id"])  # noqa: E731
+    apart = [row for day in days for row in rows(scan(con, prepared, events.filter(needed(prepared, day)), days=[day]))]
+    key = lambda row: (row["first_event_time"], row["rule_id"], row["finding_id"], row["day"])  # noqa: E731
     assert whole == sorted(apart, key=key)
 
 
 def needed(prepared: Prepared, day: date) -> str:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return (
-        f"event_time >= timestamptz '{start - prepared.lookback}' and event_time < timestamptz '{start + timedelta(days=1)}'"
-    )
+    return f"event_time >= timestamptz '{start - prepared.lookback}' and event_time < timestamptz '{start + timedelta(days=1)}'"
 
 
 def test_a_burst_over_midnight_is_told_by_the_day_of_its_last_event(
@@ -429,7 +425,9 @@ def test_a_late_event_touches_its_day_and_those_that_look_back_to_it(tmp_path: P
 
 def test_a_rule_that_matches_everything_is_one_finding(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     rules = rule_set(tmp_path, rule("all", {"eventName|contains": ""}), rule("one", {"eventName": "Rare"}))
-    events = [event(n, "Common", after=timedelta(seconds=n)) for n in range(150)] + [event(999, "Rare")]
+    events = [event(n, "Common", after=timedelta(seconds=n)) for n in range(150)] + [
+        event(999, "Rare", after=timedelta(0))
+    ]
     result = run(con, rules, events, flood_limit=120)
     flood, one = sorted(rows(result), key=lambda row: row["kind"], reverse=True)
     assert (flood["kind"], flood["event_count"], len(flood["event_ids"])) == ("flood", 151, 100)
@@ -456,7 +454,11 @@ def test_a_flood_of_bursts_is_one_finding(con: duckdb.DuckDBPyConnection, tmp_pa
 
 def test_a_rule_that_fails_stops_no_other(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     prepared = prepare(
-        rule_set(tmp_path, *(rule(f"rule {n}", {"eventName": "X"}) for n in range(5)), rule("open", {"awsRegion|contains": "e"}))
+        rule_set(
+            tmp_path,
+            *(rule(f"rule {n}", {"eventName": "X"}) for n in range(5)),
+            rule("open", {"awsRegion|contains": "e"}),
+        )
     )
     broken = replace(prepared.events[3].compiled, predicate="error('no luck')")
     events = tuple(replace(one, compiled=broken) if one.number == 3 else one for one in prepared.events)

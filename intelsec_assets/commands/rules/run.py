@@ -85,17 +85,17 @@ def _rows(found: FilesScanned) -> list[dict[str, Any]]:
     for finding in findings:
         by_rule.setdefault(finding["rule_id"], []).append(finding)
     rows = []
-    for rule in (*found.prepared.events, *found.prepared.correlations):
-        if rule.firing is None:
-            continue
-        own = by_rule.get(rule.firing.rule_id, [])
+    firings = [rule.firing for rule in found.prepared.events if rule.firing is not None]
+    firings += [rule.firing for rule in found.prepared.correlations]
+    for firing in firings:
+        own = by_rule.get(firing.rule_id, [])
         bursts = sum(finding["event_count"] if finding["kind"] == "flood" else 1 for finding in own)
         rows.append(
             {
-                "rule_id": rule.firing.rule_id,
-                "title": rule.firing.title,
-                "level": rule.firing.level,
-                "matches": found.result.matches.get(rule.firing.rule_id, bursts),
+                "rule_id": firing.rule_id,
+                "title": firing.title,
+                "level": firing.level,
+                "matches": found.result.matches.get(firing.rule_id, bursts),
                 "first": min((finding["first_event_time"] for finding in own), default=None),
                 "last": max((finding["last_event_time"] for finding in own), default=None),
                 "who": [name for name, _ in Counter(f["entity"] for f in own if f["entity"]).most_common(3)],

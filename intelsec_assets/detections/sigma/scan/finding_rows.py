@@ -3,6 +3,7 @@
 Which events match is `matching`; a finding's columns are SIGMA_FINDINGS.
 """
 
+# ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ def findings(
         failures = _correlate(matches, prepared, days, until)
         _tell(con, layout, matches.where)
         con.execute(read_sql(PACKAGE, "drafts"))
-        con.execute(read_sql(PACKAGE, "burst_drafts"))
+        if prepared.correlations:
+            con.execute(read_sql(PACKAGE, "burst_drafts"))
         columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
         found = con.sql(
             f"select {columns} from ({read_sql(PACKAGE, 'findings')})", params={"namespace": FINDING_NAMESPACE.hex}
@@ -138,8 +140,9 @@ def _tell(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> None:
     joined = f" left join ({layout.context}) x using (event_id)" if layout.context is not None else ""
     con.execute(
         f"create or replace temp table sigma_told as select e.event_id, {told} from "
-        f"(select * from {layout.relation} e where {where} and event_id in (select event_id from sigma_shown where not is_flood "
-        f"union select event_id from sigma_burst_events)) e{joined} "
+        f"(select * from {layout.relation} e where {where} and event_id in "
+        "(select event_id from sigma_shown where not is_flood union select event_id from sigma_burst_events)) "
+        f"e{joined} "
         "qualify row_number() over (partition by e.event_id order by e.event_time, account, region, source_address) = 1"
     )
 
@@ -173,7 +176,8 @@ def _days(matches: Matches, rules: Sequence[EventRule], days: Sequence[date] | N
     """Days on which the rules match something, of those asked for."""
     numbers = ", ".join(str(rule.number) for rule in rules)
     found = matches.con.execute(
-        f"select distinct (event_time at time zone 'UTC')::date as day from sigma_hits where rule in ({numbers}) order by day"
+        "select distinct (event_time at time zone 'UTC')::date as day from sigma_hits "
+        f"where rule in ({numbers}) order by day"
     ).fetchall()
     return [day for (day,) in found if days is None or day in days]
 
@@ -191,8 +195,8 @@ def _burst(
     observed = instant(min(end, until) if until is not None else end)
     matches.con.execute(
         f"insert into sigma_bursts select (select count(*) from sigma_bursts) + row_number() over "
-        f"(order by first_time, last_time, group_values), {correlation.number}, date '{day}', group_values, first_time, "
-        f"last_time, event_ids, event_count, value "
+        f"(order by first_time, last_time, group_values), {correlation.number}, date '{day}', group_values, "
+        f"first_time, last_time, event_ids, event_count, value "
         f"from ({correlation.compiled.sql('sigma_correlated', observed_until=observed)}) "
         f"where last_time >= {instant(start)}"
     )
@@ -207,8 +211,9 @@ def _burst_events(matches: Matches, prepared: Prepared) -> None:
             there = sorted(counted & {rule.number for rule in asked.rules})
             if there:
                 con.execute(
-                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_values(asked.needs)} from "
-                    f"(select burst, unnest(event_ids) as event_id from sigma_bursts where rule = {correlation.number}) u "
+                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_values(asked.needs)} "
+                    "from (select burst, unnest(event_ids) as event_id from sigma_bursts "
+                    f"where rule = {correlation.number}) u "
                     f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "
                     f"where h.pass = {number} and h.rule in ({', '.join(map(str, there))})"
                 )

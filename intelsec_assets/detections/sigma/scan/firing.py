@@ -6,14 +6,14 @@ Which events they are asked about is `routing`; rules that cannot be used are he
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
 from sigma.backends.duckdb import DuckDBBackend
 from sigma.backends.duckdb.correlation import CompiledCorrelation
-from sigma.backends.duckdb.ruleset import CompiledRule, compile_ruleset
+from sigma.backends.duckdb.ruleset import CompiledRule, CompiledRuleset, compile_ruleset
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
@@ -108,7 +108,7 @@ class Prepared:
 
 
 def prepare(rules: RuleSet) -> Prepared:
-    """Compile the rules with their exceptions. Rules that DuckDB cannot evaluate are in `failures`; never raises them."""
+    """Compile the rules, exceptions applied. Rules that DuckDB cannot evaluate are in `failures`, with the reason."""
     backend = DuckDBBackend(collect_errors=True, field_sql=_field_sql)
     compiled = compile_ruleset(rules.collection, backend)
     heads = {rule.rule_id: rule for rule in rules.rules}
@@ -122,7 +122,7 @@ def prepare(rules: RuleSet) -> Prepared:
     ]
     firings = {
         one.rule_id: _firing(one, heads.get(one.rule_id), owners.get(one.rule_id))
-        for one in (*compiled.rules, *compiled.correlations)
+        for one in _all(compiled)
         if one.output
     }
     counted: dict[str, set[str]] = {}
@@ -145,7 +145,7 @@ def prepare(rules: RuleSet) -> Prepared:
         needs = {*one.fields, *states, *_shown(firing), *counted.get(one.rule_id, ())}
         events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, firing))
     known = {rule.compiled.rule_id: rule for rule in events}
-    correlations = []
+    correlations: list[CorrelationRule] = []
     for correlation in compiled.correlations:
         missing = [rule_id for rule_id in correlation.referenced if rule_id not in known]
         if missing:
@@ -154,11 +154,16 @@ def prepare(rules: RuleSet) -> Prepared:
         elif correlation.rule_id in firings:
             firing = firings[correlation.rule_id]
             read = {name for rule_id in correlation.referenced for name in known[rule_id].compiled.fields}
-            needed = {name for names in correlation.needed_fields.values() for name in names}
-            shows = tuple(sorted(read | needed | set(_shown(firing))))
+            read_too = {name for names in correlation.needed_fields.values() for name in names}
+            shows = tuple(sorted(read | read_too | set(_shown(firing))))
             number = len(compiled.rules) + len(correlations)
             correlations.append(CorrelationRule(number, correlation, firing, shows, _states(sorted(read))))
     return Prepared(tuple(events), tuple(correlations), tuple(failures), tuple(_warnings(events)))
+
+
+def _all(compiled: CompiledRuleset) -> Iterator[CompiledRule | CompiledCorrelation]:
+    yield from compiled.rules
+    yield from compiled.correlations
 
 
 def placeholder(name: str) -> str:

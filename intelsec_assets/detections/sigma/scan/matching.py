@@ -3,6 +3,7 @@
 What is asked is `routing`, what matches become is `finding_rows`.
 """
 
+# ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -175,10 +176,8 @@ def matches_of(
         for number, asked in enumerate(found.passes):
             if rule.number not in {one.number for one in asked.rules}:
                 continue
-            columns = "".join(
-                f", {'m.' + column(name) if name in rule.needs else 'null::varchar'} as {audit_fields.quoted('f:' + name)}"
-                for name in names
-            )
+            found_in = {name: f"m.{column(name)}" if name in rule.needs else "null::varchar" for name in names}
+            columns = "".join(f", {sql} as {audit_fields.quoted('f:' + name)}" for name, sql in found_in.items())
             parts.append(
                 f"select {text.literal(rule.compiled.rule_id)} as rule_id, h.event_id, h.event_time{columns} "
                 f"from {HITS} h join {table_of(number)} m on m.rowid = h.row "

@@ -4,6 +4,7 @@ A pass reads the events once and gives one row an event that some rule matches, 
 run and what their rows become is `matching` and `finding_rows`.
 """
 
+# ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -71,7 +72,7 @@ def passes(provider: str, rules: Sequence[EventRule], pairs: Sequence[Pair] | No
     Rules whose fields are columns are asked apart from those that need the event's JSON, which costs most of a scan to
     read. Rules that name neither service nor operation are asked of every event.
     """
-    found = []
+    found: list[Pass] = []
     for of_json in (False, True):
         chosen = [rule for rule in rules if _needs_json(rule, layout) is of_json]
         routed: list[EventRule] = []
@@ -114,8 +115,8 @@ def _can_match(rule: EventRule, provider: str, pair: Pair) -> bool:
 def candidates(asked: Pass, layout: Layout, where: str) -> str:
     """SQL with one row an event that a rule of the pass can match.
 
-    `where` says what every event must be. Columns: event_id, event_time, bucket, opened (bits of the rules asked of every
-    event, which match), and a column a needed field.
+    `where` says what every event must be. Columns: event_id, event_time, bucket, opened (bits of the rules asked of
+    every event, which match), and a column a needed field.
     """
     service, operation = ROUTED[asked.provider]
     extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
@@ -228,7 +229,8 @@ def _routes(asked: Pass) -> str:
     if not asked.buckets:
         return "(select null::varchar as source, null::varchar as name, null::integer as bucket where false)"
     rows = ", ".join(f"({_text_or_null(b.pair[0])}, {_text_or_null(b.pair[1])}, {b.number})" for b in asked.buckets)
-    return f"(select source::varchar as source, name::varchar as name, bucket from (values {rows}) t(source, name, bucket))"
+    columns = "source::varchar as source, name::varchar as name, bucket"
+    return f"(select {columns} from (values {rows}) t(source, name, bucket))"
 
 
 def _text_or_null(value: str | None) -> str:

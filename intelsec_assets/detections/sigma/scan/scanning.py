@@ -4,6 +4,7 @@ Rules are made ready by `firing`, asked by `matching`, findings made by `finding
 caller's to say.
 """
 
+# ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
@@ -61,10 +62,10 @@ def scan(
 ) -> ScanResult:
     """Findings of all rules on events of `days` (None: of every day there is).
 
-    `events` has the columns of CLOUD_AUDIT_EVENTS, at least from `lookback` before the first day; the `context.*` columns
-    of AUDIT_CONTEXT may be among them, or in `context`, one row an event, which is joined only where a rule asks for it.
-    With neither, context is unknown. The same events give the same findings in whatever order they come and with
-    whatever other days they are scanned. A rule that cannot be evaluated stops no other.
+    `events` has the columns of CLOUD_AUDIT_EVENTS, at least from `Prepared.lookback` before the first day; the
+    `context.*` columns of AUDIT_CONTEXT may be among them, or in `context`, one row an event, joined only where
+    a rule asks for it. With neither, context is unknown. The same events give the same findings in whatever order they
+    come and with whatever other days they are scanned. A rule that cannot be evaluated stops no other.
     """
     names = ("sigma_scan_events", "sigma_scan_context")
     events.create_view(names[0], replace=True)
@@ -103,7 +104,7 @@ def scan_layout(
         since = until = datetime.fromtimestamp(0, UTC)  # no day, no event
     matches = match(con, prepared, layout, since, until)
     try:
-        end = _newest(con, layout) if any(True for _ in prepared.correlations) else None
+        end = _newest(con, layout) if prepared.correlations else None
         found, failures = findings(matches, prepared, layout, wanted, flood_limit=flood_limit, until=end)
         return ScanResult(
             found,

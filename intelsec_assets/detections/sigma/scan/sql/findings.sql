@@ -22,4 +22,4 @@ select
     noise_budget, value,
     map_from_entries(list_transform(evidence, lambda name: {'k': name, 'v': "values"[name]})) as evidence
 from named
-order by first_event_time, rule_id, finding_id
+order by first_event_time, rule_id, finding_id, day

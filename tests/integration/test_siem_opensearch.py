@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ def matched(con: duckdb.DuckDBPyConnection, rules: RuleSet) -> set[str]:
     try:
         assert found.failures == []
         rows = con.execute("select distinct event_id from sigma_hits").fetchall()
-        return {identity.partition("@")[0] for (identity,) in rows}  # of GCP's events the time is part of the id
+        # the engine's ids: the number of the sample before, of GCP's events the time behind
+        return {re.sub(r"^\d+:", "", identity).partition("@")[0] for (identity,) in rows}
     finally:
         found.drop()
 

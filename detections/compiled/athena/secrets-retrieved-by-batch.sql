@@ -1,9 +1,9 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS at, e.eventid, 'secret_batch_retrieved' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
+  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'secret_batch_retrieved' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'secretsmanager.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'batchgetsecretvalue' AND e.errorcode IS NULL) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
 ),
 counted AS (
-  SELECT *, count(*) OVER (PARTITION BY "userIdentity.arn" ORDER BY at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches
+  SELECT *, count(*) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches
 )
-SELECT * FROM counted WHERE value >= 3 ORDER BY at
+SELECT * FROM counted WHERE value >= 3 ORDER BY happened_at

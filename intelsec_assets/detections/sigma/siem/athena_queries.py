@@ -155,7 +155,7 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
         names = [f'"{field}"' for field in rule.group_by or ()]
         kind = rule.type.name.lower()
         counted = (
-            f", {self._translated(self.text(str(condition.fieldref)))} AS counted" if kind == "value_count" else ""
+            f", {self._translated(self.text(str(condition.fieldref)))} AS counted_value" if kind == "value_count" else ""
         )
         shown = "".join(f", {group} AS {name}" for group, name in zip(groups, names, strict=True))
         branches = []
@@ -165,15 +165,15 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
                 raise SigmaFeatureNotSupportedByBackendError("a correlation of correlations")
             where = " OR ".join(self._translated(query) for query in base.get_conversion_result())
             label = str(base.name or base.id).replace("'", "''")
-            columns = f"from_iso8601_timestamp(e.eventtime) AS at, e.eventid, '{label}' AS sigma_rule{shown}{counted}"
+            columns = f"from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, '{label}' AS sigma_rule{shown}{counted}"
             branches.append(f"  SELECT {columns}\n  {self._source()}\n  WHERE {where}")
         window = f"PARTITION BY {', '.join(names)} " if names else ""
-        window += f"ORDER BY at RANGE BETWEEN INTERVAL '{rule.timespan.seconds}' SECOND PRECEDING AND CURRENT ROW"
-        kept = "FILTER (WHERE counted IS NOT NULL)"
+        window += f"ORDER BY happened_at RANGE BETWEEN INTERVAL '{rule.timespan.seconds}' SECOND PRECEDING AND CURRENT ROW"
+        kept = "FILTER (WHERE counted_value IS NOT NULL)"
         value = {
             "event_count": f"count(*) OVER ({window})",
             # no DISTINCT in window functions: the values of the window as an array, each once
-            "value_count": f"cardinality(array_distinct(array_agg(counted) {kept} OVER ({window})))",
+            "value_count": f"cardinality(array_distinct(array_agg(counted_value) {kept} OVER ({window})))",
             "temporal": f"cardinality(array_distinct(array_agg(sigma_rule) OVER ({window})))",
         }[kind]
         sign = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "EQ": "=", "NEQ": "<>"}[condition.op.name]
@@ -181,7 +181,7 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
             "WITH matches AS (\n"
             + "\n  UNION ALL\n".join(branches)
             + f"\n),\ncounted AS (\n  SELECT *, {value} AS value FROM matches\n)\n"
-            + f"SELECT * FROM counted WHERE value {sign} {condition.count} ORDER BY at"
+            + f"SELECT * FROM counted WHERE value {sign} {condition.count} ORDER BY happened_at"
         ]
 
     convert_correlation_event_count_rule = _convert_correlation

@@ -25,6 +25,7 @@ CONSTRUCTS = {
     ),
     "an escaped wildcard is itself": ({"f": r"a\*b\?"}, ["A*b?"], ["axbx", r"a\*b\?"]),
     "% and _ are no wildcards": ({"f": "a%b_*"}, ["a%b_", "A%B_c"], ["axb_", "a%bx"]),
+    "% and _ are no wildcards between wildcards": ({"f": "a_b*c%d"}, ["A_bxxC%d"], ["axbxxc%d", "a_bxxcxd"]),
     "a backslash is itself": ({"f": r"C:\Win\*"}, [r"c:\win*"], [r"c:\windows", "c:win*"]),
     "a backslash before a wildcard is written twice": ({"f": r"C:\Win\\*"}, ["c:\\win\\", r"c:\win\x"], [r"c:\winx"]),
     "quotes are text": ({"f": 'it\'s "x"'}, ['IT\'S "X"'], ["its x"]),
@@ -73,6 +74,11 @@ CONSTRUCTS = {
         ["2001:db8:8000::", "2001:0DB8:FFFF::1", "2001:db8:8000::1.2.3.4", "2001:db8:8000::%eth0"],
         ["2001:db8:7fff::", "2001:db8:8000:::", "2001:db8:8000", "10.0.0.1", None],
     ),
+    "|cidr of every IPv6 address": (
+        {"f|cidr": "::/0"},
+        ["::", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "::1.2.3.4"],
+        ["1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2::3", ":::", "12345::", "10.0.0.1", "x:y"],
+    ),
     "|cidr of both in a list": (
         {"f|cidr": ["10.0.0.0/8", "::1/128"]},
         ["10.0.0.1", "::1", "0:0:0:0:0:0:0:1"],
@@ -97,6 +103,11 @@ CONSTRUCTS = {
         {"selection": [r'p"a*th\\end', "é"]},
         [{"event": json.dumps({"x": 'xp"abcTH\\end'})}, {"event": '{"x": "\\u00c9"}'}],
         [{"event": json.dumps({"x": "path"})}],
+    ),
+    "keywords are found however JSON spells them": (
+        {"selection": ["abc"]},
+        [{"event": '{"x": "\\u0041bc"}'}],
+        [{"event": "{}"}],
     ),
     "keywords may be expressions": (
         {"selection": {"|re": "^a.c$"}},

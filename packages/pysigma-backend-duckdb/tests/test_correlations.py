@@ -135,6 +135,17 @@ def test_two_of_three_steps_in_order():
     assert bursts(written, (0, "c"), (1, "b"), (2, "a")) == []
 
 
+def test_what_came_before_the_first_step_is_no_evidence():
+    written = correlation("temporal_ordered", ["ra", "rb"], {"gte": 2})
+    assert [ids for _, ids, _ in bursts(written, (0, "b"), (1, "a"), (2, "b"))] == [["e1", "e2"]]
+
+
+def test_a_value_that_comes_again_after_exactly_a_timespan_stays_counted():
+    written = correlation("value_count", ["ra"], {"gte": 2, "field": "n"})
+    events = [(0, "a", n("x")), (SPAN, "a", n("x")), (SPAN + 40, "a", n("y"))]
+    assert [ids for _, ids, _ in bursts(written, *events)] == [["e1", "e2"]]
+
+
 def test_lower_thresholds_report_the_lowest_measure():
     written = correlation("value_avg", ["ra"], {"lt": 10, "field": "n"})
     assert [value for _, _, value in bursts(written, (0, "a", n("9")), (1, "a", n("1")))] == [5]

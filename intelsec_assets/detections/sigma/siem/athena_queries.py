@@ -154,9 +154,9 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
         groups = [self._translated(self.text(field)) for field in rule.group_by or ()]
         names = [f'"{field}"' for field in rule.group_by or ()]
         kind = rule.type.name.lower()
-        counted = (
-            f", {self._translated(self.text(str(condition.fieldref)))} AS counted_value" if kind == "value_count" else ""
-        )
+        counted = ""
+        if kind == "value_count":
+            counted = f", {self._translated(self.text(str(condition.fieldref)))} AS counted_value"
         shown = "".join(f", {group} AS {name}" for group, name in zip(groups, names, strict=True))
         branches = []
         for reference in rule.referenced_rules:
@@ -165,10 +165,12 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
                 raise SigmaFeatureNotSupportedByBackendError("a correlation of correlations")
             where = " OR ".join(self._translated(query) for query in base.get_conversion_result())
             label = str(base.name or base.id).replace("'", "''")
-            columns = f"from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, '{label}' AS sigma_rule{shown}{counted}"
+            columns = f"from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, '{label}' AS sigma_rule"
+            columns += shown + counted
             branches.append(f"  SELECT {columns}\n  {self._source()}\n  WHERE {where}")
         window = f"PARTITION BY {', '.join(names)} " if names else ""
-        window += f"ORDER BY happened_at RANGE BETWEEN INTERVAL '{rule.timespan.seconds}' SECOND PRECEDING AND CURRENT ROW"
+        span = f"INTERVAL '{rule.timespan.seconds}' SECOND"
+        window += f"ORDER BY happened_at RANGE BETWEEN {span} PRECEDING AND CURRENT ROW"
         kept = "FILTER (WHERE counted_value IS NOT NULL)"
         value = {
             "event_count": f"count(*) OVER ({window})",

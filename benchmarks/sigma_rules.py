@@ -154,7 +154,8 @@ def _of_operations(chance: random.Random) -> dict[str, Any]:
     siblings = [other for service, other in OPERATIONS if service == source and other != name]
     names: Any = [name, *chance.sample(siblings, min(2, len(siblings)))] if chance.random() < 0.3 else name
     # a rule that is kept says something rare about what happens all day
-    known = NARROW if set(FREQUENT) & {name, *(names if isinstance(names, list) else ())} else BROAD + NARROW
+    is_frequent = bool(set(FREQUENT) & {name, *(names if isinstance(names, list) else ())})
+    known = NARROW if is_frequent or chance.random() < 0.7 else BROAD
     claims = dict(chance.sample(known, chance.choice((1, 1, 1, 2))))
     detection: dict[str, Any] = {"selection": {"eventSource": source, "eventName": names}}
     if chance.random() < 0.5:

@@ -98,10 +98,10 @@ def instant(moment: datetime) -> str:
     return f"timestamptz '{moment.isoformat()}'"
 
 
-def _pairs(con: duckdb.DuckDBPyConnection, layout: Layout, provider: str, where: str) -> list[Pair] | None:
+def _pairs(con: duckdb.DuckDBPyConnection, layout: Layout, provider: str, where: str) -> dict[Pair, int] | None:
     """Services and operations of the events; None if a log has so many that routing by them is no help."""
     found = con.execute(routing.pairs_statement(layout, provider, where, MAX_PAIRS)).fetchall()
-    return None if len(found) == MAX_PAIRS else [(service, operation) for service, operation in found]
+    return None if len(found) == MAX_PAIRS else {(service, name): count for service, name, count in found}
 
 
 def _ask(found: Matches, asked: Pass, layout: Layout, where: str) -> None:

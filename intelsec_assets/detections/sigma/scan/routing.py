@@ -7,8 +7,8 @@ run and what their rows become is `matching` and `finding_rows`.
 # ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sigma.backends.duckdb import text
 
@@ -17,6 +17,7 @@ from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.engine import sql_text
 
 BITS = 60  # rules that one number of 64 bits holds, with room to shift
+DENSE = 0.01  # share of the events: twenty of a vector, enough for conditions to be cheap on them
 FLAT_BRANCHES = 8  # branches of a CASE are tried one by one; a tree of them is not
 
 Pair = tuple[str | None, str | None]  # service and operation, as the events spell them
@@ -29,6 +30,7 @@ class Bucket:
     number: int
     pair: Pair
     rules: tuple[EventRule, ...]
+    is_dense: bool = False  # so many events that its rules are asked while they are read
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Pass:
         """The pass without some rules."""
         gone = {rule.number for rule in rules}
         buckets = (
-            Bucket(b.number, b.pair, tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets
+            replace(b, rules=tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets
         )
         kept = tuple(rule for rule in self.open if rule.number not in gone)
         return Pass(self.provider, self.of_json, tuple(bucket for bucket in buckets if bucket.rules), kept)
@@ -66,8 +68,10 @@ class Pass:
         return self.without([rule for rule in self.rules if rule.number not in kept])
 
 
-def passes(provider: str, rules: Sequence[EventRule], pairs: Sequence[Pair] | None, layout: Layout) -> list[Pass]:
-    """The passes for rules of one provider over events whose services and operations are `pairs` (None: not known).
+def passes(
+    provider: str, rules: Sequence[EventRule], pairs: Mapping[Pair, int] | None, layout: Layout
+) -> list[Pass]:
+    """The passes for rules of one provider over events with so many of each service and operation (None: not known).
 
     Rules whose fields are columns are asked apart from those that need the event's JSON, which costs most of a scan to
     read. Rules that name neither service nor operation are asked of every event.
@@ -79,19 +83,41 @@ def passes(provider: str, rules: Sequence[EventRule], pairs: Sequence[Pair] | No
         open_: list[EventRule] = []
         for rule in chosen:
             (routed if pairs is not None and _is_routed(rule, provider) else open_).append(rule)
+        named, unnamed = _by_operation(routed, provider)
         buckets: list[Bucket] = []
+        many = sum((pairs or {}).values()) * DENSE
         for pair in sorted(pairs or (), key=lambda pair: (pair[0] or "", pair[1] or "", pair)):
-            there = tuple(rule for rule in routed if _can_match(rule, provider, pair))
+            there = tuple(rule for rule in named.get(_folded(pair[1]), ()) if _can_match(rule, provider, pair))
+            there += tuple(rule for rule in unnamed if _can_match(rule, provider, pair))
             if there:
-                buckets.append(Bucket(len(buckets), pair, there))
+                buckets.append(Bucket(len(buckets), pair, there, is_dense=(pairs or {})[pair] >= many))
         found += _waves(provider, buckets, open_, of_json=of_json)
     return found
+
+
+def _by_operation(
+    rules: Sequence[EventRule], provider: str
+) -> tuple[Mapping[str | None, Sequence[EventRule]], Sequence[EventRule]]:
+    """Rules by each operation that they name, and those that name none."""
+    named: dict[str | None, list[EventRule]] = {}
+    unnamed = []
+    for rule in rules:
+        operations = rule.compiled.necessary.get(ROUTED[provider][1])
+        if operations is None:
+            unnamed.append(rule)
+        for operation in operations or ():
+            named.setdefault(operation, []).append(rule)
+    return named, unnamed
+
+
+def _folded(value: str | None) -> str | None:
+    return None if value is None else text.fold(value)
 
 
 def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule], *, of_json: bool) -> Iterable[Pass]:
     most = max((len(bucket.rules) for bucket in buckets), default=0)
     for start in range(0, max(most, len(open_)), BITS):
-        wave = (Bucket(b.number, b.pair, b.rules[start : start + BITS]) for b in buckets)
+        wave = (replace(b, rules=b.rules[start : start + BITS]) for b in buckets)
         there = tuple(bucket for bucket in wave if bucket.rules)
         yield Pass(provider, of_json, there, tuple(open_[start : start + BITS]))
 
@@ -113,7 +139,7 @@ def _can_match(rule: EventRule, provider: str, pair: Pair) -> bool:
 
 
 def candidates(asked: Pass, layout: Layout, where: str) -> str:
-    """SQL with one row an event that a rule of the pass can match.
+    """SQL with one row an event that a rule of the pass can match, of the dense buckets those that one does match.
 
     `where` says what every event must be. Columns: event_id, event_time, bucket, opened (bits of the rules asked of
     every event, which match), and a column a needed field.
@@ -138,7 +164,13 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
             *(f"e.{column(name)}" for name in asked.needs),
         ]
     )
-    kept = f"where r.bucket is not null or {_filled(_any_of(asked.open))} " if asked.open else ""
+    claims = [_filled(_any_of(asked.open))] if asked.open else []
+    dense = [bucket for bucket in asked.buckets if bucket.is_dense]
+    if dense:
+        claims += [f"r.bucket not in ({', '.join(str(b.number) for b in dense)})", _case(dense, _any_of, asked.provider)]
+    elif asked.open:
+        claims += ["r.bucket is not null"]
+    kept = f"where {' or '.join(f'({claim})' for claim in claims)} " if claims else ""
     return (
         f"select {shown} from ({laid_out}) e {'left' if asked.open else 'inner'} join {_routes(asked)} r "
         f"on {_same(column(service), 'r.source')} and {_same(column(operation), 'r.name')} {kept}"
@@ -246,9 +278,9 @@ def bits(asked: Pass) -> list[tuple[int | None, int, int]]:
 
 
 def pairs_statement(layout: Layout, provider: str, where: str, limit: int) -> str:
-    """SQL of the distinct services and operations of the events."""
+    """SQL of the services and operations of the events, with how many there are of each."""
     service, operation = (_column(layout, name) for name in ROUTED[provider])
-    return f"select distinct {service}, {operation} from {layout.relation} e where {where} limit {limit}"
+    return f"select {service}, {operation}, count(*) from {layout.relation} e where {where} group by 1, 2 limit {limit}"
 
 
 def provider_filter(layout: Layout, provider: str) -> str:

@@ -155,8 +155,8 @@ def test_any_files_are_one_relation_and_nothing_is_left_out(tmp_path: Path) -> N
     assert {row[2] for row in order} == {"CreateAccessKey"}
     assert (found.events, found.files, found.digests) == (9, 5, 1)
     assert [(Path(one.delivery.file).name, one.odd.record, one.odd.reason) for one in found.rejected] == [
-        ("c.ndjson", 4, "not_an_event"),
         ("c.ndjson", 3, "malformed"),
+        ("c.ndjson", 4, "not_an_event"),
     ]
 
 

@@ -49,6 +49,12 @@ class Frame:
     # anomaly -> places of the records it was seen in
     anomalies: dict[str, set[int]] = field(default_factory=dict)
     is_digest: bool = False
+    # the events as they stood in the file, if that is a line each
+    block: bytes | None = None
+
+    def lines(self) -> bytes:
+        """The events as lines of UTF-8. No text holds a line break."""
+        return self.block if self.block is not None else "".join(f"{one}\n" for one in self.events.to_pylist()).encode()
 
 
 def frames(blocks: Iterable[bytes]) -> Iterator[Frame]:
@@ -89,13 +95,18 @@ def of_documents(data: bytes, first_record: int = 1) -> Frame:
         elif len(found) > MAX_EVENT:
             odd.append(Odd(at, "too_large", _too_large(len(found)), found[:4096]))
         else:
-            texts.append(found)
+            texts.append(_on_one_line(found))
             records.append(at)
             if was_repaired and "�" in found:
                 anomalies.setdefault("invalid_utf8", set()).add(at)
     if at < first_record:
         odd.append(Odd(0, "empty", "the file is JSON and holds no record"))
     return Frame(pa.array(texts, pa.string()), pa.array(records, pa.int64()), odd, anomalies=anomalies)
+
+
+def _on_one_line(text: str) -> str:
+    """The text without line breaks; the space before it says that it is to be written in the one way."""
+    return " " + text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
 
 
 def _of_lines(blocks: Iterable[bytes]) -> Iterator[Frame]:
@@ -118,15 +129,15 @@ def _lines(block: bytes, first_record: int) -> Frame:
     text = block.replace(b"\n", b"")
     array = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
     try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
+        array.validate(full=True)
+    except pa.ArrowInvalid:  # not UTF-8
         return _lines_one_by_one(block, first_record)
     lengths = np.diff(offsets)
     last = np.frombuffer(block, np.uint8)[ends - 1]
-    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any():
+    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any() or b"\r" in text:
         return _lines_one_by_one(block, first_record)
     records = pa.array(np.arange(first_record, first_record + len(ends), dtype=np.int64))
-    return Frame(array, records)
+    return Frame(array, records, block=block)
 
 
 def _places(block: bytes) -> Iterator[int]:
@@ -150,7 +161,7 @@ def _lines_one_by_one(block: bytes, first_record: int) -> Frame:
         text, was_repaired = _decoded(line)
         if was_repaired:
             anomalies.setdefault("invalid_utf8", set()).add(record)
-        texts.append(text)
+        texts.append(text.replace("\r", " "))
         records.append(record)
     return Frame(pa.array(texts, pa.string()), pa.array(records, pa.int64()), odd, anomalies=anomalies)
 

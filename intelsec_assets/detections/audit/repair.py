@@ -31,8 +31,16 @@ class Repaired:
     anomalies: frozenset[str]
 
 
-def repaired(text: str) -> Repaired | str:
-    """The record put right; a sentence why it is none if that cannot be."""
+@dataclass(frozen=True)
+class Refused:
+    """Why a record is none."""
+
+    reason: str
+    detail: str
+
+
+def repaired(text: str) -> Repaired | Refused:
+    """The record put right, or why it cannot be."""
     found: set[str] = set()
 
     def constant(_name: str) -> None:
@@ -49,11 +57,11 @@ def repaired(text: str) -> Repaired | str:
     try:
         value = json.loads(text, strict=False, parse_constant=constant, object_pairs_hook=members)
     except RecursionError:
-        return "nested too deeply to be put right"
+        return Refused("malformed", "nested too deeply to be put right")
     except ValueError as error:
-        return f"no JSON: {error}"
+        return Refused("malformed", f"no JSON: {error}")
     if not isinstance(value, dict):
-        return f"expected an object, found {type(value).__name__}"
+        return Refused("not_an_event", f"expected an object, found {json.dumps(value)[:80]}")
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if "\\u0000" in written:
         found.add(NUL)
@@ -64,7 +72,7 @@ def repaired(text: str) -> Repaired | str:
     if _CONTROL.search(text) and "\n" not in text:
         found.add(CONTROL)
     if len(written) > MAX_EVENT:
-        return f"{len(written):,} characters; expected at most {MAX_EVENT:,} an event"
+        return Refused("too_large", f"{len(written):,} characters; expected at most {MAX_EVENT:,} an event")
     return Repaired(written, frozenset(found))
 
 

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import duckdb
@@ -18,15 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from intelsec_assets.detections.audit import addresses, ocsf
+from intelsec_assets.detections.audit.extraction import extract, flags
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
-from intelsec_assets.detections.audit.repair import Repaired, canonical, repaired
+from intelsec_assets.detections.audit.repair import Refused, Repaired, canonical, repaired
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS
-from intelsec_assets.engine import read_sql
 
 AHEAD = timedelta(hours=1)  # more than a clock of a cloud is ever off: such an event is not believed
 FIRST_LOGS = datetime(2006, 1, 1, tzinfo=UTC)  # no cloud is older
 RAW_CHARACTERS = 4096
-_PACKAGE = "intelsec_assets.detections.audit"
 
 # bits of the anomalies that columns show
 _BITS = (
@@ -99,16 +97,22 @@ def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Typed:
         return typed(con, again)
     framed = [OddRecord(delivery, odd) for frame, delivery in parts for odd in frame.odd]
     if not once.to_repair:
-        return Typed(once.table.drop_columns(_PART), framed + once.odd)
+        return Typed(once.table.drop_columns(_PART), _in_order(parts, framed + once.odd))
     repairs = [(part, record, text, repaired(text)) for part, record, text in once.to_repair]
     refused = [
-        OddRecord(parts[part][1], Odd(record, "malformed", fixed, text[:RAW_CHARACTERS]))
+        OddRecord(parts[part][1], Odd(record, fixed.reason, fixed.detail, text[:RAW_CHARACTERS]))
         for part, record, text, fixed in repairs
-        if isinstance(fixed, str)
+        if isinstance(fixed, Refused)
     ]
     second = _typed_once(con, _Batch.of_repaired(parts, repairs), repairs=False)
     table = pa.concat_tables([once.table, second.table]).sort_by([(_PART, "ascending"), ("record", "ascending")])
-    return Typed(table.drop_columns(_PART), framed + once.odd + refused + second.odd)
+    return Typed(table.drop_columns(_PART), _in_order(parts, framed + once.odd + refused + second.odd))
+
+
+def _in_order(parts: Sequence[Part], odd: list[OddRecord]) -> list[OddRecord]:
+    """By file and place; what is said of a whole file comes first."""
+    place = {delivery: at for at, (_, delivery) in enumerate(parts)}
+    return sorted(odd, key=lambda one: (place[one.delivery], one.odd.record))
 
 
 _PART = "part"  # place of a row's frame among those that are typed together
@@ -122,6 +126,7 @@ class _Batch:
     events: pa.StringArray
     records: np.ndarray[Any, Any]
     parts: np.ndarray[Any, Any]
+    blocks: list[bytes]  # the events as lines
     # anomaly -> (part, record)
     anomalies: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
 
@@ -139,17 +144,19 @@ class _Batch:
                 [np.array([], np.int64), *(frame.records.to_numpy(zero_copy_only=False) for frame, _ in parts)]
             ),
             np.repeat(np.arange(len(parts), dtype=np.int64), np.array(counts, np.int64)),
+            [frame.lines() for frame, _ in parts],
             anomalies,
         )
 
     @classmethod
-    def of_repaired(cls, parts: Sequence[Part], repairs: Sequence[tuple[int, int, str, Repaired | str]]) -> _Batch:
+    def of_repaired(cls, parts: Sequence[Part], repairs: Sequence[tuple[int, int, str, Repaired | Refused]]) -> _Batch:
         good = [(part, record, fixed) for part, record, _, fixed in repairs if isinstance(fixed, Repaired)]
         batch = cls(
             [delivery for _, delivery in parts],
             pa.array([fixed.text for _, _, fixed in good], pa.string()),
             np.array([record for _, record, _ in good], np.int64),
             np.array([part for part, _, _ in good], np.int64),
+            [fixed.text.encode() + b"\n" for _, _, fixed in good],
             cls.of(parts).anomalies,
         )
         for part, record, fixed in good:
@@ -170,15 +177,9 @@ def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, *, repairs: bool 
     count = len(batch.events)
     if not count:
         return _Once(SCHEMA.append(pa.field(_PART, pa.int64())).empty_table(), [], [], set())
-    con.register("framed", pa.table({"place": pa.array(np.arange(count, dtype=np.int64)), "event": batch.events}))
-    try:
-        found = _extracted(con, batch.deliveries[0].provider)
-        rewritten = con.sql(read_sql(_PACKAGE, "rewritten")).to_arrow_table()
-        doubtful = con.sql(_DOUBTFUL).to_arrow_table().column(0) if repairs else pa.array([], pa.int64())
-    finally:
-        con.unregister("framed")
-    malformed = _flags(found, "is_malformed")
-    again = _mask(count, doubtful) | malformed if repairs else np.zeros(count, bool)
+    found, doubtful, events = extract(con, batch.deliveries[0].provider, batch.events, batch.blocks)
+    malformed = flags(found, "is_malformed")
+    again = malformed | doubtful if repairs else np.zeros(count, bool)
     to_repair = [
         (int(batch.parts[place]), int(batch.records[place]), str(batch.events[int(place)].as_py()))
         for place in np.flatnonzero(again)
@@ -187,62 +188,11 @@ def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, *, repairs: bool 
     delivered = np.array([_micros(delivery.delivered) for delivery in batch.deliveries])[batch.parts]
     verdicts = _verdicts(found, times, delivered)
     odd = [_odd(batch, found, int(place), int(verdicts[place])) for place in np.flatnonzero((verdicts > 0) & ~again)]
-    table = _rows(found, _with_rewritten(batch.events, rewritten), batch, times, delivered)
+    table = _rows(found, events, batch, times, delivered)
     keep = (verdicts == 0) & ~again
     return _Once(
         table if keep.all() else table.filter(pa.array(keep)), odd, to_repair, set(batch.parts[malformed].tolist())
     )
-
-
-# what DuckDB takes and others do not; texts that only hold the words are repaired to what they were
-_DOUBTFUL = r"""
-    select place from framed
-    where contains(event, '\u0000') or contains(event, 'NaN') or contains(event, 'Infinity')
-    order by place
-"""
-
-
-def _extracted(con: duckdb.DuckDBPyConnection, provider: str) -> pa.Table:
-    """Columns of `framed` in its order. That no text is broken is found out by reading them all at once."""
-    try:
-        found = con.sql(_statement(provider)).to_arrow_table()
-    except duckdb.InvalidInputException:
-        con.register("framed", con.sql(_READABLE).to_arrow_table())
-        found = con.sql(_statement(provider)).to_arrow_table()
-    places = found.column("place").to_numpy()
-    # DuckDB keeps the order unless it is told not to
-    return found if bool((places[1:] > places[:-1]).all()) else found.sort_by("place")
-
-
-_READABLE = "select place, case when json_valid(event) then event end as event from framed"
-
-
-@cache
-def _statement(provider: str) -> str:
-    columns = read_sql(_PACKAGE, "typed").replace("/* instant */", read_sql(_PACKAGE, "instant"))
-    return f"with columns_of as ({read_sql(_PACKAGE, provider)}) {columns}"
-
-
-def _with_rewritten(events: pa.StringArray, rewritten: pa.Table) -> pa.Array:
-    """The texts with those that were rewritten in place."""
-    if not rewritten.num_rows:
-        return events
-    texts = rewritten.column("event").combine_chunks()
-    written = pc.is_valid(texts)
-    places = rewritten.column("place").filter(written)
-    mask = _mask(len(events), places)
-    return pc.replace_with_mask(events, pa.array(mask), texts.filter(written)) if mask.any() else events
-
-
-def _mask(count: int, places: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
-    mask = np.zeros(count, bool)
-    mask[places.to_numpy()] = True
-    return mask
-
-
-def _flags(found: pa.Table, name: str) -> np.ndarray[Any, Any]:
-    flags: np.ndarray[Any, Any] = found.column(name).combine_chunks().to_numpy(zero_copy_only=False)
-    return flags.astype(bool)
 
 
 def _instants(found: pa.Table) -> np.ndarray[Any, Any]:
@@ -295,12 +245,12 @@ def _rows(
         hashes = [_hashed(events[int(place)].as_py()) for place in np.flatnonzero(missing)]
         event_id = pc.replace_with_mask(event_id, pa.array(missing), pa.array(hashes, pa.string()))
     bits = (
-        _BIT["no_type"] * _flags(found, "has_no_type")
-        + _BIT["no_arn"] * _flags(found, "has_no_arn")
-        + _BIT["other_time_field"] * _flags(found, "has_other_time")
+        _BIT["no_type"] * flags(found, "has_no_type")
+        + _BIT["no_arn"] * flags(found, "has_no_arn")
+        + _BIT["other_time_field"] * flags(found, "has_other_time")
         + _BIT["no_event_id"] * missing
         + _BIT["ahead_of_delivery"] * (times > delivered)
-        + (address_bits | name_bits | _BIT["wrong_type"] * _flags(found, "has_wrong_type"))
+        + (address_bits | name_bits | _BIT["wrong_type"] * flags(found, "has_wrong_type"))
     )
     parts = pa.array(batch.parts)
 

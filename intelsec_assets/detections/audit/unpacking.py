@@ -5,10 +5,11 @@ What the lines say belongs to `framing`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
+
+from isal import igzip_lib, isal_zlib
 
 MAX_BYTES = 4 * 2**30  # of one file, unpacked; CloudTrail closes a file at 50 MB
 MAX_RATIO = 250  # audit logs pack 10 to 30 times, the densest that zlib can is 1,032 times
@@ -16,6 +17,7 @@ RATIO_FROM = 16 * 2**20  # a small file may pack as well as it likes
 BLOCK = 24 * 2**20  # unpacked bytes handled at once
 
 _READ = 2**20
+_AT_ONCE = 4 * _READ  # unpacked bytes
 _GZIP = b"\x1f\x8b"
 
 
@@ -51,15 +53,13 @@ class Unpacking:
         kept: list[bytes] = []
         held = 0
         for piece in self._pieces():
-            kept.append(piece)
             held += len(piece)
-            if held < size:
+            end = piece.rfind(b"\n") + 1 if held >= size else 0
+            if not end:
+                kept.append(piece)
                 continue
-            block = b"".join(kept)
-            end = block.rfind(b"\n") + 1
-            kept, held = ([block[end:]], len(block) - end) if end else ([block], 0)
-            if end:
-                yield block[:end]
+            yield b"".join((*kept, memoryview(piece)[:end]))
+            kept, held = [piece[end:]], len(piece) - end
         rest = b"".join(kept)
         if rest:
             yield rest
@@ -85,11 +85,11 @@ class Unpacking:
             piece = self._read()
 
     def _unzipped(self, first: bytes) -> Iterator[bytes]:
-        member, packed = zlib.decompressobj(31), first
+        member, packed = isal_zlib.decompressobj(31), first
         while True:
             try:
-                piece = member.decompress(packed, _READ * 4)
-            except zlib.error as error:
+                piece = member.decompress(packed, _AT_ONCE)
+            except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub calls it an object
                 self.cut = Cut("damaged_gzip", f"{error} after {self.unpacked:,} unpacked bytes")
                 return
             if piece:
@@ -102,8 +102,8 @@ class Unpacking:
                     packed = more.lstrip(b"\0")
                 if not packed:
                     return
-                member = zlib.decompressobj(31)
-            elif not packed:
+                member = isal_zlib.decompressobj(31)
+            elif not packed and len(piece) < _AT_ONCE:  # a full piece may have more behind it
                 packed = self._read()
                 if not packed:
                     detail = f"the file ends within its gzip stream, after {self.unpacked:,} unpacked bytes"

@@ -1,64 +1,102 @@
--- CloudTrail records as columns; `framed(place, event)` holds their texts. One parse a record.
-with extracted as (
+-- CloudTrail records as columns, read from a file with a line a record: DuckDB parses it once, and only for these fields.
+-- A field of another type than it has here is its JSON as text, or NULL where it should hold fields itself.
+with records as (
+    select *
+    from
+        read_json(
+            /* file */,
+            format = 'newline_delimited',
+            ignore_errors = true,
+            columns = {
+                eventID: 'VARCHAR',
+                eventTime: 'VARCHAR',
+                "@timestamp": 'VARCHAR',
+                eventSource: 'VARCHAR',
+                eventName: 'VARCHAR',
+                eventType: 'VARCHAR',
+                eventCategory: 'VARCHAR',
+                awsRegion: 'VARCHAR',
+                recipientAccountId: 'VARCHAR',
+                readOnly: 'VARCHAR',
+                errorCode: 'VARCHAR',
+                errorMessage: 'VARCHAR',
+                sourceIPAddress: 'VARCHAR',
+                userAgent: 'VARCHAR',
+                userIdentity: 'STRUCT(
+                    "type" VARCHAR, arn VARCHAR, "principalId" VARCHAR, "accountId" VARCHAR, "userName" VARCHAR,
+                    "accessKeyId" VARCHAR, "invokedBy" VARCHAR,
+                    "sessionContext" STRUCT(
+                        "attributes" STRUCT("mfaAuthenticated" VARCHAR),
+                        "sessionIssuer" STRUCT(arn VARCHAR, "type" VARCHAR),
+                        "sourceIdentity" VARCHAR
+                    )
+                )',
+                requestParameters: 'STRUCT(
+                    "roleArn" VARCHAR, "keyId" VARCHAR, "bucketName" VARCHAR, "functionName" VARCHAR,
+                    "userName" VARCHAR, "roleName" VARCHAR, "groupId" VARCHAR, "instanceId" VARCHAR,
+                    "snapshotId" VARCHAR, "imageId" VARCHAR, "secretId" VARCHAR, "name" VARCHAR
+                )',
+                resources: 'STRUCT("ARN" VARCHAR)[]',
+                responseElements: 'STRUCT("ConsoleLogin" VARCHAR)'
+            }
+        )
+),
+
+named as (
     select
-        place,
-        event,
-        json_extract_string(event, [
-            '$."eventID"', '$."eventTime"', '$."@timestamp"', '$."eventSource"', '$."eventName"',
-            '$."eventType"', '$."eventCategory"', '$."awsRegion"', '$."recipientAccountId"', '$."readOnly"',
-            '$."errorCode"', '$."errorMessage"', '$."userIdentity"."type"', '$."userIdentity"."arn"',
-            '$."userIdentity"."principalId"', '$."userIdentity"."accountId"', '$."userIdentity"."userName"',
-            '$."userIdentity"."accessKeyId"', '$."userIdentity"."sessionContext"."sessionIssuer"."arn"',
-            '$."userIdentity"."sessionContext"."sessionIssuer"."type"', '$."userIdentity"."invokedBy"',
-            '$."userIdentity"."sessionContext"."attributes"."mfaAuthenticated"', '$."sourceIPAddress"', '$."userAgent"',
-            '$."userIdentity"."sessionContext"."sourceIdentity"', '$."resources"[0]."ARN"',
-            '$."requestParameters"."roleArn"', '$."requestParameters"."keyId"', '$."requestParameters"."bucketName"',
-            '$."requestParameters"."functionName"', '$."requestParameters"."userName"',
-            '$."requestParameters"."roleName"', '$."requestParameters"."groupId"', '$."requestParameters"."instanceId"',
-            '$."requestParameters"."snapshotId"', '$."requestParameters"."imageId"', '$."requestParameters"."secretId"',
-            '$."requestParameters"."name"', '$."responseElements"."ConsoleLogin"'
-        ]) as x
-    from framed
+        *,
+        coalesce("eventTime", "@timestamp") as time_text,
+        "userIdentity" as who,
+        "userIdentity"."sessionContext" as session,
+        "requestParameters" as asked
+    from records
 )
 
 select
-    place,
-    x is null as is_malformed,
-    x[1] as event_id,
-    coalesce(x[2], x[3]) as time_text,
-    x[4] as event_source,
-    x[5] as event_name,
-    x[6] as event_type,
-    x[7] as event_category,
-    x[8] as region,
-    x[9] as account,
-    x[10] as read_only_text,
-    x[11] as error_code,
-    x[12] as error_message,
-    x[13] as actor_type,
-    x[14] as actor_arn,
-    x[15] as actor_principal,
-    x[16] as actor_account,
-    x[17] as actor_user,
-    x[18] as actor_access_key,
-    x[19] as actor_issuer_arn,
-    x[20] as actor_issuer_type,
-    x[21] as actor_invoked_by,
-    x[22] as mfa,
+    -- nothing that an event has: no JSON, or not an event
+    time_text is null and "eventID" is null and "eventName" is null and "eventSource" is null as is_malformed,
+    "eventID" as event_id,
+    time_text,
+    "eventSource" as event_source,
+    "eventName" as event_name,
+    "eventType" as event_type,
+    "eventCategory" as event_category,
+    "awsRegion" as region,
+    "recipientAccountId" as account,
+    "readOnly" as read_only_text,
+    "errorCode" as error_code,
+    "errorMessage" as error_message,
+    who."type" as actor_type,
+    who.arn as actor_arn,
+    who."principalId" as actor_principal,
+    who."accountId" as actor_account,
+    who."userName" as actor_user,
+    who."accessKeyId" as actor_access_key,
+    session."sessionIssuer".arn as actor_issuer_arn,
+    session."sessionIssuer"."type" as actor_issuer_type,
+    who."invokedBy" as actor_invoked_by,
+    session."attributes"."mfaAuthenticated" as mfa,
     case
-        when x[13] = 'AssumedRole' and x[19] is not null
-            then case when x[25] is null then x[19] else x[19] || '#' || x[25] end
-        else coalesce(x[14], x[15], x[21])
+        when who."type" = 'AssumedRole' and session."sessionIssuer".arn is not null
+            then
+                case
+                    when session."sourceIdentity" is null then session."sessionIssuer".arn
+                    else session."sessionIssuer".arn || '#' || session."sourceIdentity"
+                end
+        else coalesce(who.arn, who."principalId", who."invokedBy")
     end as principal,
-    x[23] as source_text,
-    x[24] as user_agent,
+    "sourceIPAddress" as source_text,
+    "userAgent" as user_agent,
     coalesce(
-        x[26], x[27], x[28], x[29], x[30], x[31], x[32], x[33], x[34], x[35], x[36], x[37], x[38]
+        resources[1]."ARN",
+        asked."roleArn", asked."keyId", asked."bucketName", asked."functionName", asked."userName", asked."roleName",
+        asked."groupId", asked."instanceId", asked."snapshotId", asked."imageId", asked."secretId", asked."name"
     ) as resource,
     -- a sign-in that failed has no error code
-    x[11] is not null or coalesce(x[39] = 'Failure', false) as is_failure,
-    x[2] is null and x[3] is not null as has_other_time,
-    x[13] is null as has_no_type,
-    x[14] is null as has_no_arn,
-    coalesce(x[10] not in ('true', 'false'), false) or coalesce(left(x[14], 1) in ('{', '['), false) as has_wrong_type
-from extracted
+    "errorCode" is not null or coalesce("responseElements"."ConsoleLogin" = 'Failure', false) as is_failure,
+    "eventTime" is null and "@timestamp" is not null as has_other_time,
+    who."type" is null as has_no_type,
+    who.arn is null as has_no_arn,
+    coalesce("readOnly" not in ('true', 'false'), false)
+    or coalesce(left(who.arn, 1) in ('{', '['), false) as has_wrong_type
+from named

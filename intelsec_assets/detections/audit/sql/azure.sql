@@ -32,7 +32,6 @@ named as (
 )
 
 select
-    place,
     x is null as is_malformed,
     coalesce(x[1], x[2]) as event_id,
     coalesce(x[3], x[4]) as time_text,
@@ -65,3 +64,4 @@ select
     coalesce(user_name, object_id, application) is null as has_no_arn,
     coalesce(left(x[8], 1) in ('{', '['), false) as has_wrong_type
 from named
+order by place

@@ -6,7 +6,9 @@ with bare as (
 ),
 
 entries as (
-    select place, case when is_wrapped then json_extract(event, '$."data"')::varchar else event end as event
+    select
+        place,
+        case when is_wrapped then json_extract(event, '$."data"')::varchar else event end as event
     from bare
 ),
 
@@ -28,7 +30,6 @@ extracted as (
 )
 
 select
-    place,
     x is null as is_malformed,
     -- an insertId is unique within its log and instant only
     x[1] || '@' || coalesce(x[2], x[3], '') as event_id,
@@ -71,3 +72,4 @@ select
     x[12] is null and x[13] is null as has_no_arn,
     coalesce(left(x[12], 1) in ('{', '['), false) as has_wrong_type
 from extracted
+order by place

@@ -1,0 +1,96 @@
+"""Columns out of the texts of records, by one statement a provider, and the texts themselves in one way of writing.
+
+What the columns come to beyond that is `typed`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from intelsec_assets.detections.audit.fields import AWS
+from intelsec_assets.engine import read_sql, sql_text
+
+_PACKAGE = "intelsec_assets.detections.audit"
+_READABLE = "select place, case when json_valid(event) then event end as event from framed"
+
+Mask = np.ndarray[Any, Any]
+
+
+def extract(
+    con: duckdb.DuckDBPyConnection, provider: str, events: pa.StringArray, lines: Sequence[bytes]
+) -> tuple[pa.Table, Mask, pa.Array]:
+    """Columns of the records in their order, which of them only some readers take, their texts in one way of writing.
+
+    `lines` are the same records as lines of UTF-8, in pieces: of CloudTrail they are read from a file, which takes half
+    as long as taking each field out of a text.
+    """
+    count = len(events)
+    framed = pa.table({"place": pa.array(np.arange(count, dtype=np.int64)), "event": events})
+    with _registered(con, framed):
+        found = _of_lines(con, lines) if provider == AWS else _of_texts(con, provider)
+        unusual = con.sql(read_sql(_PACKAGE, "unusual")).to_arrow_table()
+    if found.num_rows != count:
+        raise AssertionError(f"{count} records were read as {found.num_rows}")  # lines hold no line breaks
+    places = unusual.column("place").to_numpy()
+    doubtful, otherwise = np.zeros(count, bool), np.zeros(count, bool)
+    doubtful[places] = flags(unusual, "is_doubtful")
+    otherwise[places] = flags(unusual, "is_written_otherwise")
+    return found, doubtful, _rewritten(con, events, otherwise) if otherwise.any() else events
+
+
+def flags(found: pa.Table, name: str) -> Mask:
+    """A column of truth values; NULL is false."""
+    values: Mask = pc.fill_null(found.column(name), False).combine_chunks().to_numpy(zero_copy_only=False)
+    return values.astype(bool)
+
+
+def _of_lines(con: duckdb.DuckDBPyConnection, lines: Sequence[bytes]) -> pa.Table:
+    with tempfile.NamedTemporaryFile(prefix="intelsec-audit-", suffix=".ndjson") as file:
+        for piece in lines:
+            file.write(piece)
+        file.flush()
+        return con.sql(_statement(AWS).replace("/* file */", sql_text(file.name))).to_arrow_table()
+
+
+def _of_texts(con: duckdb.DuckDBPyConnection, provider: str) -> pa.Table:
+    """That no text is broken is found out by reading them all at once."""
+    try:
+        return con.sql(_statement(provider)).to_arrow_table()
+    except duckdb.InvalidInputException:
+        con.register("framed", con.sql(_READABLE).to_arrow_table())
+        return con.sql(_statement(provider)).to_arrow_table()
+
+
+@cache
+def _statement(provider: str) -> str:
+    columns = read_sql(_PACKAGE, "typed").replace("/* instant */", read_sql(_PACKAGE, "instant"))
+    return f"with columns_of as ({read_sql(_PACKAGE, provider)}) {columns}"
+
+
+def _rewritten(con: duckdb.DuckDBPyConnection, events: pa.Array, which: Mask) -> pa.Array:
+    """The texts, those at `which` in the one way; what is no JSON stays as it is."""
+    places = np.flatnonzero(which)
+    with _registered(con, pa.table({"place": pa.array(places), "event": events.take(pa.array(places))})):
+        texts = con.sql(read_sql(_PACKAGE, "rewritten")).to_arrow_table().column("event").combine_chunks()
+    written = pc.is_valid(texts)
+    mask = np.zeros(len(events), bool)
+    mask[places[written.to_numpy(zero_copy_only=False)]] = True
+    return pc.replace_with_mask(events, pa.array(mask), texts.filter(written)) if mask.any() else events
+
+
+@contextmanager
+def _registered(con: duckdb.DuckDBPyConnection, framed: pa.Table) -> Iterator[None]:
+    con.register("framed", framed)
+    try:
+        yield
+    finally:
+        con.unregister("framed")

@@ -1,0 +1,100 @@
+"""`intelsec audit`: what it shows of a workspace, of one event, and of any files; its exit codes.
+
+What the figures mean is tested with reading and landing.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from intelsec_assets.cli import app
+from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.taking import take
+from intelsec_assets.detections.audit.telemetry import load_telemetry
+from intelsec_assets.engine import session
+from tests.audit_logs import event, lines, wrapped, zipped
+
+TELEMETRY = "version: 1\naudit:\n  - {name: trail, provider: aws, location: logs}\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INTELSEC_HOME", str(tmp_path / "home"))
+    (tmp_path / "telemetry.yaml").write_text(TELEMETRY)
+    (tmp_path / "logs").mkdir()
+    return tmp_path
+
+
+def taken(root: Path) -> None:
+    telemetry = load_telemetry(root)
+    with session() as con:
+        landing = Landing(root / "home" / "audit")
+        take(con, landing, telemetry.audit[0], root, clock=lambda: datetime.now(UTC))
+
+
+def test_status_names_sources_days_anomalies_and_what_is_unreadable(root: Path) -> None:
+    good, bad = root / "logs" / "1.json.gz", root / "logs" / "\x1b[31m.json"
+    good.write_bytes(zipped(wrapped([event(1), event(2, sourceIPAddress="AWS Internal")])))
+    bad.write_bytes(b"<html>")
+    taken(root)
+
+    shown = CliRunner().invoke(app, ["audit", "status", "--data", str(root)])
+    as_json = CliRunner().invoke(app, ["audit", "status", "--data", str(root), "--json"])
+
+    assert (shown.exit_code, as_json.exit_code) == (1, 1)
+    assert "not_json" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    found = json.loads(as_json.stdout)
+    assert {name: found["sources"][0][name] for name in ("source", "files", "events", "unreadable", "rejected")} == {
+        "source": "trail",
+        "files": 2,
+        "events": 2,
+        "unreadable": 1,
+        "rejected": 1,
+    }
+    assert found["days"] == [
+        {"day": "2026-08-20", "events": 2, "sources": {"trail": 2}, "anomalies": {"service_as_address": 1}}
+    ]
+
+
+def test_status_without_anything_wrong_is_done(root: Path) -> None:
+    (root / "logs" / "1.json").write_bytes(wrapped([event(1)]))
+    taken(root)
+
+    assert CliRunner().invoke(app, ["audit", "status", "--data", str(root)]).exit_code == 0
+
+
+def test_one_event_is_shown_with_the_whole_of_it(root: Path) -> None:
+    (root / "logs" / "1.json").write_bytes(wrapped([event(1)]))
+    taken(root)
+
+    found = CliRunner().invoke(app, ["audit", "show", event(1)["eventID"], "--data", str(root), "--json"])
+    nothing = CliRunner().invoke(app, ["audit", "show", "no-such-event", "--data", str(root)])
+
+    assert json.loads(found.stdout)["event"] == event(1)
+    assert json.loads(found.stdout)["file"] == "1.json"
+    assert nothing.exit_code == 1
+
+
+def test_any_file_is_normalised_to_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(wrapped([event(1), event(2)]))
+    (tmp_path / "b.ndjson").write_bytes(lines([event(3), {"a": 1}]))
+
+    good = CliRunner().invoke(app, ["audit", "read", str(tmp_path / "a.json")])
+    mixed = CliRunner().invoke(app, ["audit", "read", str(tmp_path / "b.ndjson"), "--json"])
+    piped = CliRunner().invoke(app, ["audit", "read", "-"], input=lines([event(4)]))
+    missing = CliRunner().invoke(app, ["audit", "read", str(tmp_path / "c.json")])
+
+    assert good.exit_code == 0
+    assert [json.loads(line)["event_id"] for line in good.stdout.splitlines()] == [
+        event(number)["eventID"] for number in (1, 2)
+    ]
+    assert mixed.exit_code == 1
+    assert json.loads(mixed.stdout.splitlines()[1])["reason"] == "not_an_event"
+    assert json.loads(piped.stdout)["event"] == event(4)
+    assert missing.exit_code == 2

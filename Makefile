@@ -37,11 +37,11 @@ $(UV):
 
 .venv/.dev: $(UV) pyproject.toml uv.lock
 	@echo "installing what tests need into .venv"
-	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --extra postgres && touch $@ .venv/.run
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --extra postgres --extra siem --extra s3 && touch $@ .venv/.run
 
 .venv/.bench: .venv/.dev
 	@echo "installing the peers of the benchmarks into .venv"
-	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --group bench --extra postgres && touch $@
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) --group dev --group bench --extra postgres --extra siem --extra s3 && touch $@
 
 .PHONY: run
 run: .venv/.run ## the main job on the bundled sample; DATA=folder DAY=… or FROM=… TO=… for others
@@ -67,9 +67,13 @@ bench: .venv/.bench ## measure the performance bars beside the peers; writes ben
 models: .venv/.dev ## the warehouse's models alone: their unit tests, increments against full builds, PostgreSQL against DuckDB
 	@$(PYTEST) tests/integration/test_dbt_models.py tests/integration/test_dbt_portable.py $(ARGS)
 
+.PHONY: rules
+rules: .venv/.dev ## the detection rules: lint, samples, and whether the queries compiled for SIEMs are current
+	@$(BIN)/intelsec rules lint && $(BIN)/intelsec rules test && $(BIN)/intelsec rules compile --check
+
 .PHONY: lint
-lint: .venv/.dev ## ruff, mypy and the Dagster definitions
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/dagster definitions validate -w workspace.yaml
+lint: .venv/.dev ## ruff, mypy, the Dagster definitions and the rules' lint
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/dagster definitions validate -w workspace.yaml && $(BIN)/intelsec rules lint
 
 .PHONY: hooks
 hooks: .venv/.dev ## check each commit as `make lint` does (pre-commit)

@@ -19,7 +19,7 @@ from intelsec_jobs.definitions import build_defs
 
 PICTURE = Path(__file__).with_name("asset_graph.svg")
 
-WIDTH = 1360
+WIDTH = 1880
 NODE_WIDTH, NODE_HEIGHT = 236, 62
 BETWEEN = 60  # between two assets of a row
 GAP = 44  # what a row leaves an edge that passes it
@@ -36,10 +36,12 @@ COLOURS = {  # group -> fill, border: light enough for dark text on either page 
     "exports": ("#ffedd5", "#ea580c"),
     "kpis": ("#f3e8ff", "#9333ea"),
     "quality": ("#fee2e2", "#dc2626"),
+    "detections": ("#fef9c3", "#ca8a04"),
     "warehouse": ("#cffafe", "#0891b2"),
 }
 FEEDS = "feeds/<name>"  # the snapshots of all feeds are one node
 STAGING, MODELS = "stg_*", "dim_*, fct_*, kpi_*"  # so are the models of the warehouse, with what lies between them
+_GROUPS = {"detection_outcomes": "detections"}
 _FOLDED = {"feeds": FEEDS, "warehouse_staging": STAGING, "warehouse_intermediate": MODELS, "warehouse": MODELS}
 
 
@@ -66,7 +68,7 @@ def nodes(definitions: dg.Definitions) -> dict[str, Node]:
         checks = [graph.get_check_spec(check) for key in keys for check in graph.get(key).check_keys]
         blocking = sum(check.blocking for check in checks)
         text = _small_print(name, len(keys), blocking, len(checks) - blocking)
-        group = graph.get(keys[0]).group_name.split("_")[0]
+        group = _GROUPS.get(graph.get(keys[0]).group_name, graph.get(keys[0]).group_name.split("_")[0])
         found[name] = Node(
             name, group, text, frozenset(parents - {name}), keys == [dg.AssetKey(name)] and name in parents
         )
@@ -104,6 +106,10 @@ def _own_words(name: str) -> str:
         "warehouse_snapshot": "one DuckDB file for analysts",
         "warehouse_postgresql": "the same for many readers",
         "quality_report": "what is wrong, by its cost",
+        "rejected_audit_records": "quarantine, with reasons",
+        "principal_asns": "networks of each principal",
+        "alert_events": "what became of alerts",
+        "alert_dispositions": "people's verdicts",
     }.get(name, "")
 
 

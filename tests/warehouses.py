@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from intelsec_assets.commands.run import DETECTIONS
 from intelsec_assets.days import days_between
 from tests.workspaces import FIRST_DAY, Workspace, on_the_sample, once
 
@@ -24,7 +25,8 @@ def published_sample(factory: pytest.TempPathFactory) -> Workspace:
         from intelsec_jobs.runner import run_days  # Dagster takes its time to load
 
         settings = on_the_sample(folder / "home").settings
-        outcomes = run_days(settings, days_between(FIRST_DAY, LAST_DAY), after=["export", "warehouse_publish"])
+        days = days_between(FIRST_DAY, LAST_DAY)
+        outcomes = run_days(settings, days, spans=DETECTIONS, after=["export", "warehouse_publish"])
         assert [outcome.error for outcome in outcomes if outcome.error] == []
 
     return on_the_sample(once(factory, "published-sample", build) / "home")

@@ -142,17 +142,19 @@ def _rejected(lake: Lake, landing: Landing, day: date) -> Built:
 )
 def join_audit_context(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
     lake, sources = workspace.lake(), workspace.detection_sources()
-    prefixes = sources.prefixes()
-    built = [_context(lake, day, sources.tickets(day), prefixes) for day in partition_days(context)]
+    prefixes, landing = sources.prefixes(), sources.landing()
+    built = [_context(lake, landing, day, sources.tickets(day), prefixes) for day in partition_days(context)]
     yield _told(context, AUDIT_CONTEXT, [of_day[0] for of_day in built])
     yield _told(context, PRINCIPAL_ASNS, [of_day[1] for of_day in built])
 
 
-def _context(lake: Lake, day: date, tickets: TicketReading, prefixes: AsnPrefixes | None) -> list[Built]:
+def _context(
+    lake: Lake, landing: Landing, day: date, tickets: TicketReading, prefixes: AsnPrefixes | None
+) -> list[Built]:
     """Context of a day and what it teaches: each day's needs the one before."""
     events, before, known = (
         lake.read(CLOUD_AUDIT_EVENTS.name, day),
-        _history_before(lake, day),
+        _history_before(lake, landing, day),
         _known_before(lake, day),
     )
 
@@ -181,11 +183,18 @@ def _context(lake: Lake, day: date, tickets: TicketReading, prefixes: AsnPrefixe
     )
 
 
-def _history_before(lake: Lake, day: date) -> LakeFile | None:
-    """The state of the day before; None if no day before was ever built, when everybody is in cold start."""
-    if not any(earlier < day for earlier in lake.days(PRINCIPAL_ASNS.name)):
+def _history_before(lake: Lake, landing: Landing, day: date) -> LakeFile | None:
+    """The state of the newest day before, if nothing has landed since; None if there never was one: cold start.
+
+    Raises MissingPartition for a day between that has events and was not built: it would have taught something.
+    """
+    earlier = [d for d in lake.days(PRINCIPAL_ASNS.name) if d < day]
+    if not earlier:
         return None
-    return lake.read(PRINCIPAL_ASNS.name, previous_day(day))
+    for skipped in days_between(earlier[-1], previous_day(day))[1:]:
+        if landing.landed(skipped).parts:
+            return lake.read(PRINCIPAL_ASNS.name, skipped)
+    return lake.read(PRINCIPAL_ASNS.name, earlier[-1])
 
 
 def _known_before(lake: Lake, day: date) -> list[LakeFile]:

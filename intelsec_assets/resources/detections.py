@@ -82,8 +82,10 @@ class DetectionSources:
     def all_rules(self, day: date) -> RuleSet:
         """Every rule with the exceptions that apply on the day, whatever mode it is in. Raises RuleError."""
         state = _state(self.folder)
-        ends = [one.expires for one in _rules(self.folder, date.min, state).exceptions if not one.applies_on(day)]
-        return _rules(self.folder, max(ends) + ONE_DAY if ends else date.min, state)
+        turns = [
+            at for one in _rules(self.folder, date.max, state).expired for at in (one.begins, one.expires + ONE_DAY)
+        ]
+        return _rules(self.folder, max((at for at in turns if at <= day), default=date.min), state)
 
     def modes(self, day: date) -> dict[str, str]:
         """Rules that somebody put into another mode, and which, on the day. Raises RuleError."""
@@ -102,7 +104,7 @@ class DetectionSources:
 
 @lru_cache(maxsize=8)
 def _rules(folder: Path, as_of: date, _state: FolderState) -> RuleSet:
-    """The rules with the exceptions of the day `as_of`: the first of the days on which just these apply."""
+    """The rules with the exceptions of the day `as_of`: the first of days in a row on which just these apply."""
     from intelsec_assets.detections.sigma.rules import load_rules
 
     return load_rules(folder / "sigma", exceptions=folder / "exceptions", as_of=as_of)

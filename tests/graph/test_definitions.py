@@ -71,7 +71,7 @@ def test_schedules_and_sensors_are_off_until_declared_on(definitions: dg.Definit
 
 
 def test_an_unknown_name_to_declare_on_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(UnknownAutomation, match="unknown exports; allowed are daily_intel_schedule"):
+    with pytest.raises(UnknownAutomation, match="unknown exports; allowed are audit_log_arrivals, "):
         declared_on({"exports"})
 
 

@@ -12,7 +12,8 @@ import typer
 
 from intelsec_assets.commands.faces import WRONG_USE, Data, Day, Json, day_option, fail, print_json, workspace_settings
 from intelsec_assets.detections.errors import DetectionError
-from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.tables import EXPORT_PLAN
 
 
 def package(
@@ -24,7 +25,8 @@ def package(
 ) -> None:
     """Make the deploy package of a SIEM: rules, look-ups with exported indicators, and what to do with them.
 
-    Writes a folder and an archive of it, the same bytes for the same rules and lake. Exit code 2 for an unknown SIEM or
+    Exceptions of the day are in the queries. Writes a folder and an archive of it, the same bytes for the same rules
+    and lake. Exit code 2 for an unknown SIEM or
     without the packages of the extra `siem`. Example: intelsec rules package splunk --out dist
     """
     from intelsec_assets.detections.audit.telemetry import load_telemetry
@@ -32,14 +34,17 @@ def package(
     from intelsec_assets.detections.sigma.siem.compiling import compile_all
     from intelsec_assets.detections.sigma.siem.packages import lookups, making
     from intelsec_assets.detections.sigma.siem.targets import load_targets
+    from intelsec_assets.resources.siem_lookups import read_lookups
 
-    settings, asked = workspace_settings(data), day_option(day)
+    settings = workspace_settings(data)
+    lake = Workspace.of(settings).lake()
+    planned = lake.days(EXPORT_PLAN.name)
+    asked = day_option(day) or (planned[-1] if planned else system_clock().date())
     try:
         form, targets = making.form(siem), load_targets()
-        rules = load_rules(settings.detections / "sigma", with_samples=False)
+        rules = load_rules(settings.detections / "sigma", with_samples=False, as_of=asked)
         compiled = compile_all(rules, targets, [form.target])
-        telemetry = load_telemetry(settings.data_root)
-        tables = lookups.read_lookups(Workspace.of(settings).lake(), asked, telemetry, settings.data_root)
+        tables = read_lookups(lake, asked, load_telemetry(settings.data_root), settings.data_root)
     except DetectionError as error:
         fail(str(error), WRONG_USE)
     archive = making.write_package(siem, form.files(compiled, tables, targets), out)

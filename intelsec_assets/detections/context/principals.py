@@ -52,7 +52,7 @@ def build_principal_asns(
     before: duckdb.DuckDBPyRelation | None,
     learning: Learning = LEARNING,
 ) -> duckdb.DuckDBPyRelation:
-    """PRINCIPAL_ASNS as of the end of `day`, from the day's events and the state of the day before (None = origin).
+    """PRINCIPAL_ASNS as of the end of `day`, from the day's events and the newest state before it (None = origin).
 
     `events_with_asn` are CLOUD_AUDIT_EVENTS of the day joined with their AUDIT_CONTEXT (`with_context`). A call teaches
     nothing if it failed, or if its address is an exported indicator: who guesses passwords or is known to be hostile

@@ -82,7 +82,7 @@ def with_filter(rules: RuleSet, rule: Rule, selections: Sequence[Sequence[Condit
     values = {"title": "proposed", **filter_document(rule, selections)}
     references = tuple(values["filter"]["rules"])
     text = yaml.safe_dump(values)
-    exception = RuleException("proposed", Path("proposed.yml"), references, "", date.max, (), text, values)
+    exception = RuleException("proposed", Path("proposed.yml"), references, "", date.max, date.min, (), text, values)
     return replace(rules, exceptions=(*rules.exceptions, exception))
 
 

@@ -186,7 +186,7 @@ def _set(
     if problems:
         raise RulesRefused(problems)
     applied = tuple(e for e in found if as_of is not None and e.applies_on(as_of))
-    expired = tuple(e for e in found if as_of is not None and not e.applies_on(as_of))
+    expired = tuple(e for e in found if as_of is not None and e.expires < as_of)
     result = RuleSet(
         tuple(replace(rule, digest=_digest(rule, applied)) for rule in rules), applied, expired, as_of, root
     )

@@ -32,13 +32,14 @@ class RuleException:
     rules: tuple[str, ...]
     reason: str
     expires: date  # the last day it applies, UTC
+    begins: date  # the first: its `date`; days before it were judged without it and stay so
     proposed_from: tuple[str, ...]
     text: str
     values: dict[str, Any]
 
     def applies_on(self, day: date) -> bool:
-        """Whether it still holds on that day; its last day is `expires`."""
-        return day <= self.expires
+        """Whether it holds on that day, its first and its last included."""
+        return self.begins <= day <= self.expires
 
     def filter(self) -> SigmaFilter:
         """The Sigma filter, made anew: applying it changes what it is applied to."""
@@ -80,7 +81,8 @@ def read_exception(text: str, path: Path) -> tuple[RuleException | None, list[Ru
     title = str(values.get("title") or path.stem)
     origins = tuple(str(origin) for origin in _listed(meta.get("proposed_from")))
     reason = str(meta["reason"]).strip()
-    return RuleException(title, path, references, reason, expires, origins, text, values), []
+    begins = _date(values.get("date")) or date.min
+    return RuleException(title, path, references, reason, expires, begins, origins, text, values), []
 
 
 def exception_problems(exception: RuleException, documents: dict[str, RuleDocument]) -> list[RuleProblem]:
@@ -110,11 +112,17 @@ def _meta(result: RuleFile, located: LocatedYaml, meta: Any) -> date | None:
         result.problem(located.line((META, key)), f"unknown key {key!r}; allowed: {', '.join(sorted(_KEYS))}")
     if not isinstance(meta.get("reason"), str) or len(meta["reason"].strip()) < 10:
         result.problem(located.line((META, "reason")), "`reason` says in a sentence why this is harmless")
-    try:
-        return date.fromisoformat(str(meta.get("expires")))
-    except ValueError:
+    expires = _date(meta.get("expires"))
+    if expires is None:
         text = f"`expires` is {meta.get('expires')!r}; expected the last day it applies, YYYY-MM-DD"
         result.problem(located.line((META, "expires")), text)
+    return expires
+
+
+def _date(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
         return None
 
 

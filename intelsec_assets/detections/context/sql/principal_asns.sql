@@ -1,4 +1,5 @@
--- PRINCIPAL_ASNS as of the end of $day: context_before (the day before) and what the calls of context_taught add.
+-- PRINCIPAL_ASNS as of the end of $day: context_before (the day before, or the newest before a gap without events) and
+-- what the calls of context_taught add.
 with today as (
     select
         principal,
@@ -22,8 +23,8 @@ select
     least(b.first_seen, t.first_seen) as first_seen,
     greatest(b.last_seen, t.last_seen) as last_seen,
     (coalesce(b.days_seen, 0) + (t.calls is not null)::integer)::integer as days_seen,
-    coalesce(b.weight, 0) * $decay + coalesce(t.calls, 0) as weight
+    coalesce(b.weight * pow($decay, $day::date - b.day), 0) + coalesce(t.calls, 0) as weight
 from context_before as b
 full join today as t using (principal, asn)
-where coalesce(b.weight, 0) * $decay + coalesce(t.calls, 0) >= $least_weight
+where coalesce(b.weight * pow($decay, $day::date - b.day), 0) + coalesce(t.calls, 0) >= $least_weight
   and greatest(b.last_seen, t.last_seen) >= $oldest::timestamptz

@@ -15,13 +15,10 @@ from pathlib import Path
 
 import duckdb
 
-from intelsec_assets import engine
 from intelsec_assets.detections.audit.telemetry import Telemetry
 from intelsec_assets.detections.context.principals import LEARNING
 from intelsec_assets.detections.context.tickets import CsvTickets
-from intelsec_assets.detections.tables import PRINCIPAL_ASNS
 from intelsec_assets.exports.lists import safe_cell, safe_label
-from intelsec_assets.resources.lake import Lake
 
 INDICATORS, TICKETS, ASN, PRINCIPALS_ASN, PRINCIPALS = (
     "intelsec_indicators",
@@ -63,30 +60,10 @@ class Lookups:
         return [dict(zip(COLUMNS[name], row, strict=True)) for row in self.rows.get(name, ())]
 
 
-def read_lookups(lake: Lake, day: date | None, telemetry: Telemetry, data_root: Path | None) -> Lookups:
-    """Look-ups as of the end of a day of the lake (None = the newest with a plan of exports)."""
-    rows: dict[str, list[tuple[str, ...]]] = {name: [] for name in COLUMNS}
-    notes = []
-    days = lake.days("export_plan")
-    asked = day or (days[-1] if days else None)
-    if asked is None or asked not in days:
-        notes.append(f"no plan of exports of {asked or 'any day'} in the lake: no indicators. Next: intelsec run")
-        asked = asked or datetime.now(UTC).date()
-    with engine.session() as con:
-        if asked in days:
-            rows[INDICATORS] = _indicators(con, lake, asked)
-        if asked in lake.days(PRINCIPAL_ASNS.name):
-            rows[PRINCIPALS_ASN], rows[PRINCIPALS] = _principals(con, lake, asked)
-        else:
-            notes.append(f"no history of principals of {asked} in the lake: everyone counts as too new to judge")
-    rows[TICKETS], ticket_notes = _tickets(telemetry, data_root, asked)
-    rows[ASN], asn_notes = _networks(telemetry, data_root)
-    return Lookups(rows, (*notes, *ticket_notes, *asn_notes))
-
-
-def _indicators(con: duckdb.DuckDBPyConnection, lake: Lake, day: date) -> list[tuple[str, ...]]:
-    plan = lake.relation(con, lake.read("export_plan", day))
-    scores = lake.relation(con, lake.read("indicator_scores", day))
+def indicator_rows(
+    con: duckdb.DuckDBPyConnection, plan: duckdb.DuckDBPyRelation, scores: duckdb.DuckDBPyRelation
+) -> list[tuple[str, ...]]:
+    """INDICATORS of a day's plan of exports and its scores."""
     plan.create_view("siem_plan", replace=True)
     scores.create_view("siem_scores", replace=True)
     found = con.execute(
@@ -102,11 +79,11 @@ def _indicators(con: duckdb.DuckDBPyConnection, lake: Lake, day: date) -> list[t
     return [tuple(map(str, row)) for row in found]
 
 
-def _principals(
-    con: duckdb.DuckDBPyConnection, lake: Lake, day: date
+def principal_rows(
+    con: duckdb.DuckDBPyConnection, history: duckdb.DuckDBPyRelation, day: date
 ) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
     """Systems that count as known, and principals seen long enough to be judged, as the project learns them."""
-    lake.relation(con, lake.read(PRINCIPAL_ASNS.name, day)).create_view("siem_history", replace=True)
+    history.create_view("siem_history", replace=True)
     known = con.execute(
         "select principal || '|' || asn, principal, asn::varchar, last_seen::varchar from siem_history "
         "where days_seen >= $days order by all",
@@ -120,7 +97,7 @@ def _principals(
     return [tuple(map(str, row)) for row in known], [tuple(map(str, row)) for row in warm]
 
 
-def _tickets(telemetry: Telemetry, data_root: Path | None, day: date) -> tuple[list[tuple[str, ...]], Sequence[str]]:
+def ticket_rows(telemetry: Telemetry, data_root: Path | None, day: date) -> tuple[list[tuple[str, ...]], Sequence[str]]:
     """Approved tickets valid on the day or within a month after it."""
     if telemetry.tickets_csv is None or data_root is None:
         return [], ("no register of tickets is configured: every change counts as one without a ticket",)
@@ -143,7 +120,7 @@ def _tickets(telemetry: Telemetry, data_root: Path | None, day: date) -> tuple[l
     return sorted(rows), ()
 
 
-def _networks(telemetry: Telemetry, data_root: Path | None) -> tuple[list[tuple[str, ...]], Sequence[str]]:
+def network_rows(telemetry: Telemetry, data_root: Path | None) -> tuple[list[tuple[str, ...]], Sequence[str]]:
     """Prefixes of the CSV files; an MMDB has too many for a look-up."""
     if not telemetry.asn_csv or data_root is None:
         return [], ("no prefixes of autonomous systems are configured as CSV: no call counts as from a new one",)

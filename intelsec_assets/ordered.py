@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from intelsec_assets.engine import sql_text
-
-# DuckDB's own row group: batches of just this size become row groups one to one, whatever the number of threads
-ROW_GROUP = 122_880
+from intelsec_assets.tables import ROW_GROUP  # batches of just this size become row groups one to one, on any threads
 
 # beyond this share of replaced and added rows a plain sort is cheaper, and needs no copy of them in memory
 _SPLICE_SHARE = 0.25

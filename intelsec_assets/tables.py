@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ROW_GROUP = 122_880  # DuckDB's own
+
 
 @dataclass(frozen=True)
 class Column:
@@ -26,6 +28,7 @@ class Table:
     grain: str
     columns: tuple[Column, ...]
     sort_by: tuple[str, ...]
+    row_group: int = ROW_GROUP  # rows that a writer or reader holds at once: fewer where a row is large
 
     @property
     def column_names(self) -> list[str]:

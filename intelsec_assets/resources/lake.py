@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.engine import sql_text
-from intelsec_assets.ordered import ROW_GROUP, Amended
+from intelsec_assets.ordered import Amended
 from intelsec_assets.tables import Table
 
 ABANDONED_SECONDS = 24 * 3600  # no write takes a day
@@ -150,6 +150,10 @@ class Lake:
             )
         return file
 
+    def noted(self, asset: str, day: date) -> LakeFile | None:
+        """The partition as its stamp tells it, or None; that the file is still that one, only `read` proves."""
+        return self._stamp(asset, day)
+
     def current(self, asset: str, day: date, fingerprint: str) -> LakeFile | None:
         """The partition if it is whole and was made from just these inputs, else None."""
         try:
@@ -253,7 +257,7 @@ def _copy_statement(table: Table, rows: duckdb.DuckDBPyRelation, target: Path) -
     order = ", ".join(f'"{name}"' for name in table.sort_by)
     return (
         f"copy (select {_select_list(table)} from ({rows.sql_query()}) order by {order}) "  # noqa: S608 - names of our own
-        f"to {sql_text(target)} (format parquet, compression zstd, row_group_size {ROW_GROUP})"
+        f"to {sql_text(target)} (format parquet, compression zstd, row_group_size {table.row_group})"
     )
 
 

@@ -6,44 +6,20 @@ Programs are the modules beside this one, each in a process of its own; how resu
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.agreement import differences
-from benchmarks.children import run_measured
+from benchmarks.measured import Bar, Measured, at_least, at_most, lines, program, run_module
 
 ROUNDS = 3  # the best one counts: other work on the machine only ever slows
 STRAIGHT = 1.25  # seconds a row at the most rows over those at the fewest: caches alone cost some
 
 # parts of the first bars, in DESIGN section 5 and the issue that asked for them
 ROWS_A_SECOND, TIMES_PANDAS, TIMES_INTELMQ = 500_000, 5, 20
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What must be reached, what was found, and whether it was."""
-
-    what: str
-    bar: str
-    found: str
-    met: bool
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measurement as it is kept and shown: a table, its bars, and what a reader must know."""
-
-    title: str
-    what: str
-    columns: list[str]
-    rows: list[list[str]]
-    bars: list[Bar]
-    notes: list[str] = field(default_factory=list)
 
 
 def feeds(*, quick: bool) -> Measured:
@@ -428,29 +404,3 @@ MEASUREMENTS: dict[str, Callable[..., Measured]] = {
         warehouse_queries,
     )
 }
-
-
-def at_least(what: str, found: float, bar: float, shown: str) -> Bar:
-    """A bar to reach or pass."""
-    return Bar(what, f">= {bar:{shown.replace('.1f', 'g')}}", f"{found:{shown}}", found >= bar)
-
-
-def at_most(what: str, found: float, bar: float, shown: str) -> Bar:
-    """A bar to stay under."""
-    return Bar(what, f"<= {bar:g}", f"{found:{shown}}", found <= bar)
-
-
-def program(module: str, *flags: str, quick: bool) -> dict[str, Any]:
-    """Run a measured program; its figures are the last line it prints."""
-    return dict(json.loads(run_module(module, *flags, *(["--quick"] if quick else [])).splitlines()[-1]))
-
-
-def lines(module: str, *flags: str) -> list[dict[str, Any]]:
-    """Run a measured program that prints a JSON object a line; exit code 1 only says that it missed its own bar."""
-    return [json.loads(line) for line in run_module(module, "--json", *flags, accepted=(0, 1)).splitlines()]
-
-
-def run_module(module: str, *flags: str, accepted: tuple[int, ...] = (0,)) -> str:
-    """Output of a module beside this one, run by the same interpreter."""
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *flags]
-    return run_measured(command, accepted=accepted).output

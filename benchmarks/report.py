@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measurements import Measured
+from benchmarks.measured import Measured
 
 FOLDER = Path(__file__).parent
 KEPT, SHOWN = FOLDER / "results.json", FOLDER / "RESULTS.md"

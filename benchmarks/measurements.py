@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.agreement import differences
+from benchmarks.detection_measurements import alert_intake, audit_ingest, event_to_alert
 from benchmarks.measured import Bar, Measured, at_least, at_most, lines, program, run_module
 
 ROUNDS = 3  # the best one counts: other work on the machine only ever slows
@@ -402,5 +403,8 @@ MEASUREMENTS: dict[str, Callable[..., Measured]] = {
         warehouse_increment,
         warehouse_publish,
         warehouse_queries,
+        audit_ingest,
+        alert_intake,
+        event_to_alert,
     )
 }

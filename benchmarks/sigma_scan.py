@@ -25,6 +25,7 @@ from benchmarks import sigma_events
 from benchmarks.children import answer, peak_gigabytes, watched
 
 MEMORY = "2GB"
+INSTALL = "cargo install --locked --version 0.23.0 rsigma"
 ROW_GROUP = 20_480  # of wide rows: a group of 122,880 events is 160 MB of JSON, and two threads hold two
 
 
@@ -68,7 +69,12 @@ def lake(rules: Path, events: Path) -> dict[str, Any]:
         with watched() as figures:
             found = scan(con, prepared, con.read_parquet(parquet))
     assert not found.failures, found.failures
-    return {**figures, "rules_seconds": loading["seconds"], "findings": found.findings.num_rows, "matches": found.matches}
+    return {
+        **figures,
+        "rules_seconds": loading["seconds"],
+        "findings": found.findings.num_rows,
+        "matches": found.matches,
+    }
 
 
 def files(rules: Path, events: Path) -> dict[str, Any]:
@@ -85,7 +91,18 @@ def files(rules: Path, events: Path) -> dict[str, Any]:
         with watched() as figures:
             found, _ = scan_read(con, prepared, [events])
     assert not found.failures, found.failures
-    return {**figures, "rules_seconds": loading["seconds"], "findings": found.findings.num_rows, "matches": found.matches}
+    return {
+        **figures,
+        "rules_seconds": loading["seconds"],
+        "findings": found.findings.num_rows,
+        "matches": found.matches,
+    }
+
+
+def _figures(figures: dict[str, float], loading: dict[str, float], found: Any) -> dict[str, Any]:
+    assert not found.failures, found.failures
+    rows = found.findings.num_rows
+    return {**figures, "rules_seconds": loading["seconds"], "findings": rows, "matches": dict(found.matches)}
 
 
 def sqlite(rules: Path, events: Path) -> dict[str, Any]:
@@ -107,11 +124,14 @@ def sqlite(rules: Path, events: Path) -> dict[str, Any]:
         marks = ", ".join("?" * len(names))
         with events.open(encoding="utf-8") as lines:
             con.executemany(
-                f"insert into logs values ({marks})", ([_field(event, name) for name in names] for event in map(json.loads, lines))
+                f"insert into logs values ({marks})",
+                ([_field(event, name) for name in names] for event in map(json.loads, lines)),
             )
         started = time.perf_counter()
         matches = {
-            rule_id: con.execute(statement.replace("<TABLE_NAME>", "logs").replace("SELECT *", "SELECT count(*)", 1)).fetchone()[0]
+            rule_id: con.execute(
+                statement.replace("<TABLE_NAME>", "logs").replace("SELECT *", "SELECT count(*)", 1)
+            ).fetchone()[0]
             for rule_id, statement in statements
         }
         asking = time.perf_counter() - started
@@ -143,7 +163,9 @@ def rsigma(rules: Path, events: Path) -> dict[str, Any]:
     """RSigma over the same files; its own seconds are those of its process."""
     program = rsigma_binary()
     if program is None:
-        raise SystemExit("RSigma is not there: cargo install --locked --version 0.23.0 rsigma, and name it in INTELSEC_RSIGMA")
+        raise SystemExit(
+            "RSigma is not there: cargo install --locked --version 0.23.0 rsigma, and name it in INTELSEC_RSIGMA"
+        )
     output = events.with_suffix(".rsigma")
     command = [program, "--output-format", "ndjson", "engine", "eval", "-r", str(rules), "-e", f"@{events}"]
     with output.open("wb") as out:
@@ -164,7 +186,12 @@ def rsigma(rules: Path, events: Path) -> dict[str, Any]:
     }
 
 
-WAYS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"lake": lake, "files": files, "sqlite": sqlite, "rsigma": rsigma}
+WAYS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "lake": lake,
+    "files": files,
+    "sqlite": sqlite,
+    "rsigma": rsigma,
+}
 
 
 def main() -> None:
@@ -174,7 +201,13 @@ def main() -> None:
     parser.add_argument("rules")
     parser.add_argument("events", type=Path)
     given = parser.parse_args()
-    answer(**(make(int(given.rules), given.events) if given.way == "make" else WAYS[given.way](Path(given.rules), given.events)))
+    answer(
+        **(
+            make(int(given.rules), given.events)
+            if given.way == "make"
+            else WAYS[given.way](Path(given.rules), given.events)
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -244,6 +244,34 @@ def without_necessary(one: EventRule) -> EventRule:
     return replace(one, compiled=replace(one.compiled, necessary={}))
 
 
+@given(EVENTS)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_columns_never_rule_out_an_event_that_matches(
+    con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]
+) -> None:
+    events = con.from_arrow(landed(con, made_events(drawn)))
+    prepared = prepare(many)
+    bounded = [one for one in prepared.events if one.bound is not None]
+    found = scan(con, prepared, events).findings
+    assert len(bounded) > 8
+    for one in bounded:
+        possible = {row[0] for row in events.filter(one.bound).project("event_id").fetchall()}
+        of_rule = found.filter(pa.compute.equal(found.column("rule_id"), one.compiled.rule_id))
+        assert {ids[0] for ids in of_rule.column("event_ids").to_pylist()} <= possible, one.compiled.title
+
+
+@given(EVENTS, st.sampled_from([0.0, 0.3, 2.0]))
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_how_dense_an_operation_is_changes_nothing(
+    con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]], dense: float
+) -> None:
+    events = con.from_arrow(landed(con, made_events(drawn)))
+    usual = scan(con, many, events).findings
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "DENSE", dense)
+        assert scan(con, many, events).findings.equals(usual)
+
+
 def test_the_order_of_events_changes_no_byte(con: duckdb.DuckDBPyConnection, many: RuleSet) -> None:
     chance = random.Random(3)
     events = [sigma_event(chance, number) for number in range(300)]
@@ -398,7 +426,8 @@ def test_days_scanned_one_by_one_find_what_they_find_together(
 
 def needed(prepared: Prepared, day: date) -> str:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return f"event_time >= timestamptz '{start - prepared.lookback}' and event_time < timestamptz '{start + timedelta(days=1)}'"
+    end = start + timedelta(days=1)
+    return f"event_time >= timestamptz '{start - prepared.lookback}' and event_time < timestamptz '{end}'"
 
 
 def test_a_burst_over_midnight_is_told_by_the_day_of_its_last_event(
@@ -437,11 +466,11 @@ def test_a_rule_that_matches_everything_is_one_finding(con: duckdb.DuckDBPyConne
     assert result.matches[id_of("all")] == 151
 
 
-def test_the_noise_budget_says_what_a_flood_is(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_a_noise_budget_raises_what_a_flood_is(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
     rules = replace(rules, rules=tuple(replace(one, meta=RuleMeta(noise_budget=0.1)) for one in rules.rules))
-    at_limit = run(con, rules, [event(n, "X") for n in range(5)])
-    over = run(con, rules, [event(n, "X") for n in range(6)])
+    at_limit = run(con, rules, [event(n, "X") for n in range(5)], flood_limit=2)
+    over = run(con, rules, [event(n, "X") for n in range(6)], flood_limit=2)
     assert [found["kind"] for found in rows(at_limit)] == ["event"] * 5
     assert [found["kind"] for found in rows(over)] == ["flood"]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MEMORY = "2GB"  # files are read into memory before they are scanned; more spills
 SHOWN_REJECTED = 20
+WIDE = 200
 _ORDER = ("critical", "high", "medium", "low", "informational")
 
 
@@ -144,7 +145,8 @@ def _show(found: FilesScanned) -> None:
             most = f"{row['who'][0]}{', …' if len(row['who']) > 1 else ''}" if row["who"] else ""
             title, who = harmless(row["title"]), harmless(most)
             table.add_row(*map(_plain, (title, row["level"], f"{row['matches']:,}", first, last, who)))
-    out = Console(highlight=False)
+    # nobody's screen cuts a line that goes into a file
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     fired = sum(bool(row["matches"]) for row in rows)
     if fired:
         out.print(table)

@@ -18,6 +18,7 @@ from sigma.backends.duckdb.ruleset import CompiledRule, CompiledRuleset, compile
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
 from intelsec_assets.detections.sigma.rules import Rule, RuleMeta, RuleSet
+from intelsec_assets.detections.sigma.scan.relaxing import bounds
 
 # findings of a rule from elsewhere, that does not say it: an hour is the median of published rules (Panther's 428)
 DEFAULT_SUPPRESSION = timedelta(hours=1)
@@ -61,7 +62,7 @@ class Firing:
 
     def flood_limit(self, default: int = DEFAULT_FLOOD) -> int:
         """Matches a day over which one finding with their number stands for all."""
-        return default if self.noise_budget is None else max(1, int(BUDGETS_OF_FLOOD * self.noise_budget))
+        return max(default, int(BUDGETS_OF_FLOOD * (self.noise_budget or 0)))
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class EventRule:
     provider: str
     needs: tuple[str, ...]
     looks_at: tuple[str, ...]  # states of the context that its condition looks at
+    bound: str | None  # what holds of the columns of every event it matches, over cloud_audit_events
     firing: Firing | None  # None: it only feeds correlations
 
 
@@ -110,7 +112,9 @@ class Prepared:
 def prepare(rules: RuleSet) -> Prepared:
     """Compile the rules, exceptions applied. Rules that DuckDB cannot evaluate are in `failures`, with the reason."""
     backend = DuckDBBackend(collect_errors=True, field_sql=_field_sql)
-    compiled = compile_ruleset(rules.collection, backend)
+    collection = rules.collection
+    compiled = compile_ruleset(collection, backend)
+    bounded = bounds(collection)
     heads = {rule.rule_id: rule for rule in rules.rules}
     owners: dict[str, Rule] = {}
     for rule in rules.rules:
@@ -143,7 +147,7 @@ def prepare(rules: RuleSet) -> Prepared:
         firing = firings.get(one.rule_id)
         states = _states(one.fields)
         needs = {*one.fields, *states, *_shown(firing), *counted.get(one.rule_id, ())}
-        events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, firing))
+        events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, bounded.get(one.rule_id), firing))
     known = {rule.compiled.rule_id: rule for rule in events}
     correlations: list[CorrelationRule] = []
     for correlation in compiled.correlations:

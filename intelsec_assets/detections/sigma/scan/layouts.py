@@ -5,7 +5,7 @@ Tables of the lake and files read for one run differ here alone; what is asked o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from intelsec_assets.detections.audit import fields as audit_fields

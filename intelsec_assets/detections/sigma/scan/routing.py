@@ -56,9 +56,7 @@ class Pass:
     def without(self, rules: Iterable[EventRule]) -> Pass:
         """The pass without some rules."""
         gone = {rule.number for rule in rules}
-        buckets = (
-            replace(b, rules=tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets
-        )
+        buckets = (replace(b, rules=tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets)
         kept = tuple(rule for rule in self.open if rule.number not in gone)
         return Pass(self.provider, self.of_json, tuple(bucket for bucket in buckets if bucket.rules), kept)
 
@@ -68,9 +66,7 @@ class Pass:
         return self.without([rule for rule in self.rules if rule.number not in kept])
 
 
-def passes(
-    provider: str, rules: Sequence[EventRule], pairs: Mapping[Pair, int] | None, layout: Layout
-) -> list[Pass]:
+def passes(provider: str, rules: Sequence[EventRule], pairs: Mapping[Pair, int] | None, layout: Layout) -> list[Pass]:
     """The passes for rules of one provider over events with so many of each service and operation (None: not known).
 
     Rules whose fields are columns are asked apart from those that need the event's JSON, which costs most of a scan to
@@ -146,10 +142,7 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     """
     service, operation = ROUTED[asked.provider]
     extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
-    if extracted is not None and asked.open:
-        extracted = f"case when {_may_need_json(asked, layout)} then {extracted} end"
-    if not asked.open:
-        where += f" and {_of_buckets(asked, layout)}"
+    where += f" and ({_possible(asked, layout)})"
     inner = f"select *{', ' + extracted + ' as extracted' if extracted else ''} from {layout.relation} e where {where}"
     uses_context = any(map(layout.is_context, asked.needs))
     joined = f" left join ({layout.context}) x using (event_id)" if uses_context else ""
@@ -167,7 +160,10 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     claims = [_filled(_any_of(asked.open))] if asked.open else []
     dense = [bucket for bucket in asked.buckets if bucket.is_dense]
     if dense:
-        claims += [f"r.bucket not in ({', '.join(str(b.number) for b in dense)})", _case(dense, _any_of, asked.provider)]
+        claims += [
+            f"r.bucket not in ({', '.join(str(b.number) for b in dense)})",
+            _case(dense, _any_of, asked.provider),
+        ]
     elif asked.open:
         claims += ["r.bucket is not null"]
     kept = f"where {' or '.join(f'({claim})' for claim in claims)} " if claims else ""
@@ -178,12 +174,12 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
 
 
 def evaluation(asked: Pass, table: str) -> str:
-    """SQL with the candidates of `table` that match: its columns, and `routed`, the bits of the bucket's rules."""
-    if not asked.buckets:
-        return f"select *, 0::ubigint as routed from {table} r"
-    any_rule, bits_of_rules = (_case(asked.buckets, said, asked.provider) for said in (_any_of, _bits))
-    opened = " or opened <> 0" if asked.open else ""
-    return f"select *, coalesce({bits_of_rules}, 0::ubigint) as routed from {table} r where ({any_rule}){opened}"
+    """SQL with the row ids of the candidates of `table`, and `routed`: the bits of their bucket's rules that match.
+
+    Half of the price of many rules is that DuckDB reads their conditions, so they stand in it once.
+    """
+    routed = _case(asked.buckets, _bits, asked.provider) if asked.buckets else "0::ubigint"
+    return f"select r.rowid as row, coalesce({routed}, 0::ubigint) as routed from {table} r"
 
 
 def _same(one: str, other: str) -> str:
@@ -191,27 +187,26 @@ def _same(one: str, other: str) -> str:
     return f"coalesce({one}, chr(0)) = coalesce({other}, chr(0))"
 
 
-def _of_buckets(asked: Pass, layout: Layout) -> str:
-    """SQL of what every event of the buckets is: others are left unread."""
-    names = sorted({bucket.pair[1] for bucket in asked.buckets if bucket.pair[1] is not None})
-    if not names or any(bucket.pair[1] is None for bucket in asked.buckets):
+def _possible(asked: Pass, layout: Layout) -> str:
+    """SQL over the relation's own columns of what an event must be for a rule of the pass to match: others stay unread.
+
+    Buckets with few events are taken whole; of dense ones and for rules asked of every event the columns are asked.
+    """
+    # where only columns are read, asking them twice gains nothing
+    open_ = [rule.bound if asked.of_json else None for rule in asked.open]
+    dense = [b for b in asked.buckets if b.is_dense and asked.of_json and all(rule.bound for rule in b.rules)]
+    whole = [bucket for bucket in asked.buckets if bucket not in dense]
+    if None in open_ or any(bucket.pair[1] is None for bucket in asked.buckets):
         return "true"
-    return f"{_column(layout, ROUTED[asked.provider][1])} in ({', '.join(map(text.literal, names))})"
-
-
-def _may_need_json(asked: Pass, layout: Layout) -> str:
-    """SQL that says for which events the JSON must be taken apart; over-long ways to say it are not worth it."""
-    claims = [_of_buckets(asked, layout)] if asked.buckets else []
-    for rule in asked.open:
-        bounds = [
-            f"lower({_column(layout, name)}) in ({', '.join(map(text.literal, sorted(values)))})"
-            for name, values in sorted(rule.compiled.necessary.items())
-            if not layout.in_json(name) and not layout.is_context(name)
-        ]
-        if not bounds:
-            return "true"
-        claims.append(f"({' and '.join(bounds)})")
-    return " or ".join(claims)
+    operation = _column(layout, ROUTED[asked.provider][1])
+    claims = [f"({bound})" for bound in open_]
+    if whole:
+        names = sorted({text.literal(bucket.pair[1] or "") for bucket in whole})
+        claims.append(f"{operation} in ({', '.join(names)})")
+    for bucket in dense:
+        bound = " or ".join(f"({rule.bound})" for rule in bucket.rules)
+        claims.append(f"({operation} = {text.literal(bucket.pair[1] or '')} and ({bound}))")
+    return " or ".join(claims) or "false"
 
 
 def _column(layout: Layout, name: str) -> str:

@@ -1,0 +1,185 @@
+"""`intelsec rules run`: any rules over any files; what cannot be used is named and the rest runs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from intelsec_assets import engine
+from intelsec_assets.cli import app
+from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, WRONG_USE
+from intelsec_assets.detections.sigma.rules import load_any
+from intelsec_assets.detections.sigma.scan.files import scan_files
+from intelsec_assets.detections.sigma.scan.scanning import scan
+from tests import parts
+from tests.sigma_scans import correlation, event, id_of, landed, rule, write
+
+RULES = (
+    rule("key made", {"eventName": "CreateAccessKey", "requestParameters.userName|contains": "adm"}, level="high"),
+    rule("root", {"userIdentity.type": "Root"}),
+    rule("word", ["needle"]),
+)
+EVENTS = [
+    event(1, "CreateAccessKey", requestParameters__userName="admin"),
+    event(2, "GetObject", source="s3", requestParameters__key="a needle in hay"),
+    event(3, "ConsoleLogin", source="signin", userIdentity__type="Root"),
+]
+
+
+def run(*arguments: str, given: bytes | None = None) -> Any:
+    return CliRunner().invoke(app, ["rules", "run", *arguments], input=given)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    return write(tmp_path / "rules", RULES)
+
+
+def envelopes(folder: Path) -> dict[str, Path]:
+    folder.mkdir()
+    lines = "".join(json.dumps(one) + "\n" for one in EVENTS)
+    made = {
+        "lines.ndjson": lines.encode(),
+        "records.json": json.dumps({"Records": EVENTS}).encode(),
+        "array.json": json.dumps(EVENTS, indent=1).encode(),
+        "lines.json.gz": gzip.compress(lines.encode()),
+    }
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in made}
+
+
+@pytest.mark.parametrize("name", ["lines.ndjson", "records.json", "array.json", "lines.json.gz"])
+def test_whatever_the_envelope_the_findings_are_the_same(rules: Path, tmp_path: Path, name: str) -> None:
+    path = envelopes(tmp_path / "events")[name]
+    done = run("--rules", str(rules), "--events", str(path), "--json")
+    assert done.exit_code == DONE, done.output
+    told = json.loads(done.stdout)
+    assert told["events"] == 3
+    assert {row["title"]: row["matches"] for row in told["rules"]} == {"key made": 1, "root": 1, "word": 1}
+    assert {found["rule_title"]: found["event_ids"] for found in told["findings"]} == {
+        "key made": [EVENTS[0]["eventID"]],
+        "word": [EVENTS[1]["eventID"]],
+        "root": [EVENTS[2]["eventID"]],
+    }
+
+
+def test_files_and_the_lake_give_the_same_findings(rules: Path, tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text("".join(json.dumps(one) + "\n" for one in EVENTS), encoding="utf-8")
+    with engine.session() as con:
+        of_files = scan_files(con, [rules], [tmp_path / "events.json"]).result.findings
+        of_lake = scan(con, load_any([rules]), con.from_arrow(landed(con, EVENTS))).findings
+    kept = [name for name in of_files.column_names if name != "resource"]  # files are not asked for it
+    assert of_files.select(kept).equals(of_lake.select(kept))
+
+
+def test_events_come_from_standard_input(rules: Path) -> None:
+    given = "".join(json.dumps(one) + "\n" for one in EVENTS).encode()
+    done = run("--rules", str(rules), "--events", "-", given=given)
+    assert done.exit_code == DONE
+    assert "3 events of 1 files; 3 of 3 rules matched" in done.stdout
+
+
+def test_people_see_rule_level_matches_times_and_who(rules: Path, tmp_path: Path) -> None:
+    done = run("--rules", str(rules), "--events", str(envelopes(tmp_path / "events")["records.json"]))
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("key made")]
+    assert line.split()[2:] == ["high", "1", *["2026-03-15", "10:01"] * 2, "arn:aws:iam::111122223333:user/ada"]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(8)
+)
+
+
+def test_rules_that_cannot_be_used_are_named_and_the_rest_run(rules: Path, tmp_path: Path) -> None:
+    bad = {
+        "lookaround": rule("lookaround", {"eventName|re": "(?<!x)Get"}),
+        "twin one": rule("twin", {"eventName": "X"}),
+        "twin two": rule("twin", {"eventName": "Y"}),
+        "orphan": correlation("orphan", ["nobody"], "event_count", condition={"gte": 2}),
+        "windows": rule("windows", {"EventID": 1}) | {"logsource": {"product": "windows"}},
+    }
+    for name, one in bad.items():
+        write(rules / name, [one])
+    (rules / "bomb.yml").write_text(BOMB, encoding="utf-8")
+    done = run("--rules", str(rules), "--events", str(envelopes(tmp_path / "events")["lines.ndjson"]), "--json")
+    assert done.exit_code == FOUND_SOMETHING
+    told = json.loads(done.stdout)
+    assert len(told["findings"]) == 3
+    named = " ".join(f"{one['rule']} {one.get('file', '')} {one['reason']}" for one in told["failures"])
+    for name in (*bad, "bomb.yml", "nobody", id_of("twin")):
+        assert name in named, name
+    assert all(one["reason"] for one in told["failures"])
+
+
+def test_a_rule_that_matches_everything_floods_nobody(tmp_path: Path) -> None:
+    rules = write(tmp_path / "rules", [rule("all", {"eventName|contains": ""}), RULES[1]])
+    path = tmp_path / "events.json"
+    path.write_text("".join(json.dumps(event(n, "X")) + "\n" for n in range(30)), encoding="utf-8")
+    done = run("--rules", str(rules), "--events", str(path), "--limit", "20", "--json")
+    assert [(found["kind"], found["event_count"]) for found in json.loads(done.stdout)["findings"]] == [("flood", 30)]
+    assert "all matched 30 times on 2026-03-15" in done.stderr
+
+
+def test_a_damaged_file_is_named_and_the_others_are_read(rules: Path, tmp_path: Path) -> None:
+    files = envelopes(tmp_path / "events")
+    whole = files["lines.json.gz"].read_bytes()
+    files["lines.json.gz"].write_bytes(whole[: len(whole) // 2])
+    done = run("--rules", str(rules), "--events", str(tmp_path / "events"), "--json")
+    assert done.exit_code == FOUND_SOMETHING
+    told = json.loads(done.stdout)
+    assert told["events"] >= 9
+    assert any("lines.json.gz" in one["file"] for one in told["rejected"])
+
+
+@pytest.mark.parametrize("missing", ["rules", "events"])
+def test_a_path_that_is_not_there_is_wrong_use(rules: Path, tmp_path: Path, missing: str) -> None:
+    paths = {"rules": rules, "events": envelopes(tmp_path / "events")["array.json"], missing: tmp_path / "nowhere"}
+    done = run("--rules", str(paths["rules"]), "--events", str(paths["events"]))
+    assert done.exit_code == WRONG_USE
+    assert "nowhere" in done.stderr
+
+
+@pytest.mark.needs("realdata")
+def test_real_attacks_are_found_by_count(tmp_path: Path) -> None:
+    rules = write(
+        tmp_path / "rules",
+        [
+            rule("key made", {"eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey"}),
+            rule("delivered", {"eventName": "PutObject", "userIdentity.invokedBy|endswith": ".amazonaws.com"}),
+            rule("read", {"eventName": "GetSecretValue"}),
+            correlation(
+                "many read",
+                ["read"],
+                "event_count",
+                **{"group-by": ["userIdentity.arn"], "timespan": "10m", "condition": {"gte": 10}},
+            ),
+        ],
+    )
+    folder = parts.find("realdata")
+    assert folder is not None
+    logs = [folder / "cloudtrail" / name for name in ("invictus", "stratus")]
+    texts = [json.loads(path.read_text(encoding="utf-8")) for log in logs for path in sorted(log.rglob("*.json"))]
+    events = [one for text in texts for one in (text["Records"] if isinstance(text, dict) else text)]
+    with engine.session() as con:
+        found = scan_files(con, [rules], logs).result
+    assert found.matches[id_of("key made")] == count(events, lambda one: one["eventName"] == "CreateAccessKey") > 0
+    assert found.matches[id_of("delivered")] == count(
+        events,
+        lambda one: (
+            one["eventName"] == "PutObject"
+            and str((one.get("userIdentity") or {}).get("invokedBy", "")).endswith(".amazonaws.com")
+        ),
+    )
+    bursts = [one for one in found.findings.to_pylist() if one["kind"] == "correlation"]
+    assert bursts
+    assert all(one["event_count"] >= 10 for one in bursts)
+
+
+def count(events: list[dict[str, Any]], holds: Any) -> int:
+    return len({one["eventID"] for one in events if holds(one)})

@@ -120,7 +120,7 @@ def sqlite(rules: Path, events: Path) -> dict[str, Any]:
     with watched() as figures:
         con = sqlite3.connect(":memory:")
         con.create_function("REGEXP", 2, _regexp, deterministic=True)
-        con.execute(f"create table logs ({', '.join(f'`{name}` text collate nocase' for name in names)})")
+        con.execute(f"create table logs ({', '.join(f'`{name}` collate nocase' for name in names)})")
         marks = ", ".join("?" * len(names))
         with events.open(encoding="utf-8") as lines:
             con.executemany(
@@ -144,14 +144,14 @@ def _regexp(pattern: str, text: str | None) -> bool:
     return text is not None and re.search(pattern, text) is not None
 
 
-def _field(event: Any, name: str) -> str | None:
+def _field(event: Any, name: str) -> str | float | None:
     for step in name.split("."):
         event = event.get(step) if isinstance(event, dict) else None
     if event is None:
         return None
     if isinstance(event, bool):
         return "true" if event else "false"
-    return json.dumps(event) if isinstance(event, (dict, list)) else str(event)
+    return json.dumps(event) if isinstance(event, (dict, list)) else event  # type: ignore[no-any-return]
 
 
 def rsigma_binary() -> str | None:
@@ -176,7 +176,7 @@ def rsigma(rules: Path, events: Path) -> dict[str, Any]:
     with output.open(encoding="utf-8") as lines:
         matches = Counter(json.loads(line)["rule_id"] for line in lines)
     output.unlink()
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     return {
         "seconds": seconds,
         "cpu_seconds": times.children_user + times.children_system,

@@ -6,6 +6,7 @@ The condition itself is compiled by the backend; here parts that columns cannot 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from sigma.backends.duckdb import DuckDBBackend
 from sigma.collection import SigmaCollection
@@ -15,7 +16,6 @@ from sigma.conditions import (
     ConditionItem,
     ConditionNOT,
     ConditionOR,
-    ConditionValueExpression,
 )
 from sigma.conversion.state import ConversionState
 from sigma.exceptions import SigmaError
@@ -26,7 +26,7 @@ from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
 
 Keeps = Callable[[str], bool]
-Tree = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
+Tree = Any  # pySigma's parsed conditions: ConditionAND, ConditionOR, ConditionNOT, or a field and a value
 
 
 def is_column(name: str) -> bool:
@@ -64,7 +64,7 @@ def at_most(tree: Tree, keeps: Keeps) -> Tree | None:
         return None if any(part is None for part in alternatives) else _joined(ConditionOR, alternatives)
     if isinstance(tree, ConditionNOT):
         inner = at_least(tree.args[0], keeps)
-        return None if inner is None else ConditionNOT([inner])  # type: ignore[list-item]
+        return None if inner is None else ConditionNOT([inner])
     return tree if _is_kept(tree, keeps) else None
 
 
@@ -77,7 +77,7 @@ def at_least(tree: Tree, keeps: Keeps) -> Tree | None:
         return _joined(ConditionOR, [part for part in (at_least(arg, keeps) for arg in tree.args) if part is not None])
     if isinstance(tree, ConditionNOT):
         inner = at_most(tree.args[0], keeps)
-        return None if inner is None else ConditionNOT([inner])  # type: ignore[list-item]
+        return None if inner is None else ConditionNOT([inner])
     return tree if _is_kept(tree, keeps) else None
 
 
@@ -85,7 +85,7 @@ def _joined(kind: type[ConditionItem], parts: Iterable[Tree | None]) -> Tree | N
     chosen = list(parts)
     if not chosen:
         return None
-    return chosen[0] if len(chosen) == 1 else kind(chosen)  # type: ignore[arg-type]
+    return chosen[0] if len(chosen) == 1 else kind(chosen)
 
 
 def _is_kept(leaf: Tree, keeps: Keeps) -> bool:

@@ -80,7 +80,7 @@ def sigma_scan(*, quick: bool) -> Measured:
         [
             f"RSigma {best['rsigma']['version']}: {rates['rsigma']:,.0f} events/s."
             if "rsigma" in best
-            else f"RSigma is not there ({INSTALL}; INTELSEC_RSIGMA names it): held against {RSIGMA_ELSEWHERE:,} events/s"
+            else f"RSigma is not there ({INSTALL}): held against {RSIGMA_ELSEWHERE:,} events/s"
         ],
     )
 

@@ -43,8 +43,8 @@ def audit_ingest(*, quick: bool) -> Measured:
     )
     return Measured(
         "Audit logs taken in",
-        "CloudTrail as NDJSON.gz, recorded attack data repeated beside generated calls: unpacked, every event typed, its "
-        "whole text kept, odd values named.",
+        "CloudTrail as NDJSON.gz, recorded attack data repeated beside generated calls: unpacked, every event typed, "
+        "its whole text kept, odd values named.",
         ["step", "events", "seconds", "events/s", "CPU seconds", "peak memory"],
         rows,
         [at_least("events a second to typed rows", found["rows"] / found["rows_seconds"], INGEST, ",.0f")],
@@ -78,8 +78,7 @@ def alert_intake(*, quick: bool) -> Measured:
         ],
         [
             f"One finding a transaction: {found['one_at_a_time_per_second']:,.0f}/s.",
-            f"Killed after {kill['confirmed']:,} confirmed: {kill['there']:,} there, the next intake took the other "
-            + f"{kill['taken_by_the_next']:,}.",
+            f"Killed after {kill['confirmed']:,} confirmed: {kill['there']:,} there; then {kill['taken_by_the_next']:,} taken.",
         ],
     )
 
@@ -97,6 +96,6 @@ def event_to_alert(*, quick: bool) -> Measured:
         [at_most("seconds from delivery to alert, the longest", max(seconds), EVENT_TO_ALERT, ".1f")],
         [
             f"Median {median(seconds):.1f} s.",
-            f"Fourteen days of the sample at once: {found['history_seconds']:.0f} s from the daemon's start to an alert.",
+            f"Fourteen days of the sample at once: {found['history_seconds']:.0f} s from the daemon's start.",
         ],
     )

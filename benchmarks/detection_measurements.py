@@ -78,7 +78,7 @@ def alert_intake(*, quick: bool) -> Measured:
         ],
         [
             f"One finding a transaction: {found['one_at_a_time_per_second']:,.0f}/s.",
-            f"Killed after {kill['confirmed']:,} confirmed: {kill['there']:,} there; then {kill['taken_by_the_next']:,} taken.",
+            f"Killed at {kill['confirmed']:,} confirmed: {kill['there']:,} there; {kill['taken_by_the_next']:,} later",
         ],
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.agreement import differences
 from benchmarks.detection_measurements import alert_intake, audit_ingest, event_to_alert
 from benchmarks.measured import Bar, Measured, at_least, at_most, lines, program, run_module
+from benchmarks.sigma_measurements import sigma_scan
 
 ROUNDS = 3  # the best one counts: other work on the machine only ever slows
 STRAIGHT = 1.25  # seconds a row at the most rows over those at the fewest: caches alone cost some
@@ -404,6 +405,7 @@ MEASUREMENTS: dict[str, Callable[..., Measured]] = {
         warehouse_publish,
         warehouse_queries,
         audit_ingest,
+        sigma_scan,
         alert_intake,
         event_to_alert,
     )

@@ -110,6 +110,7 @@ def _own_words(name: str) -> str:
         "principal_asns": "networks of each principal",
         "alert_events": "what became of alerts",
         "alert_dispositions": "people's verdicts",
+        "feed_accuracy": "right and wrong alerts",
     }.get(name, "")
 
 

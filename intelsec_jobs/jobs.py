@@ -59,7 +59,7 @@ DETECTIONS = _job(
 )
 DETECTION_OUTCOMES = _job(
     "detection_outcomes",
-    dg.AssetSelection.assets("alert_events", "rule_quality"),
+    dg.AssetSelection.assets("alert_events", "rule_quality", "feed_accuracy"),
     "What became of alerts, and what that says of the rules.",
 )
 QUALITY = _job(

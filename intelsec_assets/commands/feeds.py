@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from intelsec_assets import engine
 from intelsec_assets.commands.faces import (
     DONE,
     FOUND_SOMETHING,
@@ -27,6 +28,7 @@ from intelsec_assets.commands.faces import (
     workspace_settings,
 )
 from intelsec_assets.days import previous_day
+from intelsec_assets.detections.tables import FEED_ACCURACY
 from intelsec_assets.feeds import formats
 from intelsec_assets.feeds.available import feed_of
 from intelsec_assets.feeds.catalogue import Catalogue, Feed, load_catalogue
@@ -85,6 +87,32 @@ class Checked:
     reasons: Counter[str]
     samples: dict[str, list[str]]
     error: str | None
+
+
+@feeds.command("accuracy")
+def accuracy(day: Day = None, data: Data = None, json: Json = False) -> None:
+    """How often alerts on a feed's indicators turned out right, by people's verdicts, with a 95 % interval.
+
+    Example: intelsec feeds accuracy --day 2026-03-15
+    """
+    lake = Workspace.of(workspace_settings(data)).lake()
+    days = lake.days(FEED_ACCURACY.name)
+    asked = day_option(day) or (days[-1] if days else None)
+    if asked is None:
+        fail("the lake holds no verdicts yet; next: intelsec run, then intelsec alerts triage", FOUND_SOMETHING)
+    with engine.session() as con:
+        table = lake.relation(con, lake.read(FEED_ACCURACY.name, asked)).order("accuracy, feed").to_arrow_table()
+    rows = table.to_pylist()
+    if json:
+        print_json(rows)
+        return
+    typer.echo(f"{len(rows)} feeds with judged alerts on their indicators until the end of {asked}")
+    for row in rows:
+        low, high = row["accuracy_low"], row["accuracy_high"]
+        typer.echo(
+            f"{row['feed']:<30}{row['accuracy']:>5.0%}  ({low:.0%} to {high:.0%})  "
+            f"{row['true_positives']} right, {row['false_positives']} wrong"
+        )
 
 
 @feeds.command("check")

@@ -29,11 +29,13 @@ from intelsec_assets.detections.tables import (
     ALERTS,
     AUDIT_CONTEXT,
     CLOUD_AUDIT_EVENTS,
+    FEED_ACCURACY,
     PRINCIPAL_ASNS,
     REJECTED_AUDIT_RECORDS,
     RULE_QUALITY,
     SIGMA_FINDINGS,
 )
+from intelsec_assets.indicators.outcomes import accuracy_relation
 from intelsec_assets.resources.detection_history import History
 from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake, LakeFile
@@ -226,7 +228,9 @@ def _sigma_findings(lake: Lake, sources: DetectionSources, day: date) -> Built:
     inputs = [lake.read(table.name, d) for table in (CLOUD_AUDIT_EVENTS, AUDIT_CONTEXT) for d in looked_at]
 
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-        found = scan(con, rules, History(lake, con, day).events(first, day), days=[day])
+        history = History(lake, con, day)
+        events, context = history.table(CLOUD_AUDIT_EVENTS, first), history.table(AUDIT_CONTEXT, first)
+        found = scan(con, rules, events, context=context, days=[day])
         for failure in found.failures:
             progress.report(SIGMA_FINDINGS.name, str(day), f"{failure.title} was not asked: {failure.reason}")
         return con.from_arrow(found.findings)
@@ -328,6 +332,32 @@ def _rule_quality(lake: Lake, sources: DetectionSources, day: date) -> Built:
     return build(
         lake, RULE_QUALITY, day, compute, inputs=inputs, code_version="1", configuration=sources.rules_digest(day)
     )
+
+
+@_table_asset(
+    FEED_ACCURACY,
+    [ALERT_DISPOSITIONS.name, ALERT_EVENTS.name, INDICATORS.name],
+    "What people's verdicts say of the feeds whose indicators raised alerts; `intelsec feeds accuracy` shows it.",
+    group=OUTCOMES,
+    partitions=policies.DAILY,
+)
+def feed_accuracy(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+    lake = workspace.lake()
+    return _told(context, FEED_ACCURACY, [_feed_accuracy(lake, day) for day in partition_days(context)])
+
+
+def _feed_accuracy(lake: Lake, day: date) -> Built:
+    indicators = lake.read(INDICATORS.name, day)
+
+    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        history = History(lake, con, day)
+        judged, events = history.table(ALERT_DISPOSITIONS), history.table(ALERT_EVENTS)
+        return accuracy_relation(con, judged, lake.relation(con, indicators), day, events)
+
+    with engine.quick_session() as con:
+        history = History(lake, con, day)
+        inputs = [indicators, *history.files(ALERT_DISPOSITIONS), *history.files(ALERT_EVENTS)]
+    return build(lake, FEED_ACCURACY, day, compute, inputs=inputs, code_version="1")
 
 
 def _told(context: dg.AssetExecutionContext, table: Table, built: Sequence[Built]) -> dg.MaterializeResult[Any]:

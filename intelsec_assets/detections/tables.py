@@ -250,6 +250,21 @@ RULE_QUALITY = Table(
     ("rule_id",),
 )
 
+FEED_ACCURACY = Table(
+    "feed_accuracy",
+    "one feed that lists an indicator of a judged alert, over all verdicts until the end of the day",
+    (
+        Column("day", "DATE", "as of the end of this day, UTC"),
+        Column("feed", "VARCHAR", "feed of the catalogue"),
+        Column("true_positives", "BIGINT", "judged alerts on its indicators that were right, each once"),
+        Column("false_positives", "BIGINT", "and those that were wrong"),
+        Column("accuracy", "DOUBLE", "true over true and false ones, ratio"),
+        Column("accuracy_low", "DOUBLE", "lower end of its Wilson 95 % interval"),
+        Column("accuracy_high", "DOUBLE", "upper end of its Wilson 95 % interval"),
+    ),
+    ("feed",),
+)
+
 DETECTION_TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -262,5 +277,6 @@ DETECTION_TABLES: dict[str, Table] = {
         ALERT_EVENTS,
         ALERT_DISPOSITIONS,
         RULE_QUALITY,
+        FEED_ACCURACY,
     )
 }

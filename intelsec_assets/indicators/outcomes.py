@@ -5,13 +5,15 @@ Which verdict of an alert stands is `detections.quality.verdicts`; what a hit ra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 
 import duckdb
+import pyarrow as pa
 
 from intelsec_assets.detections.quality.intervals import wilson
 from intelsec_assets.detections.quality.verdicts import new_name, standing_verdicts
+from intelsec_assets.detections.tables import FEED_ACCURACY
 from intelsec_assets.engine import read_sql
 
 _PACKAGE = "intelsec_assets.indicators"
@@ -67,6 +69,16 @@ def feed_accuracy(
         FeedAccuracy(feed, true, false, true / (true + false), *wilson(true, true + false))
         for feed, true, false in con.sql(statement).fetchall()
     ]
+
+
+def accuracy_relation(
+    con: duckdb.DuckDBPyConnection, dispositions: Relation, indicators: Relation, as_of: date, events: Relation
+) -> Relation:
+    """The same as FEED_ACCURACY of the day `as_of`."""
+    found = [{"day": as_of, **asdict(one)} for one in feed_accuracy(con, dispositions, indicators, as_of, events)]
+    columns = {c.name: [row[c.name] for row in found] for c in FEED_ACCURACY.columns}
+    typed = ", ".join(f'"{c.name}"::{c.type} as "{c.name}"' for c in FEED_ACCURACY.columns)
+    return con.from_arrow(pa.table(columns)).project(typed)
 
 
 def _verdicts(con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date, events: Relation | None) -> str:

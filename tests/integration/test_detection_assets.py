@@ -223,7 +223,9 @@ def test_the_sensor_takes_what_arrives_once_and_its_run_raises_an_alert_of_now(
         assert alert.certainty == "context_unknown"
 
 
-def test_verdicts_of_a_day_reach_quality_and_hit_rates_of_that_day(built: Workspace, tmp_path: Path) -> None:
+def test_verdicts_of_a_day_reach_quality_hit_rates_and_feeds_of_that_day(
+    built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace, judged = copied(built, tmp_path), date(2026, 3, 15)
     at = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
     with workspace.store() as store:
@@ -247,6 +249,10 @@ def test_verdicts_of_a_day_reach_quality_and_hit_rates_of_that_day(built: Worksp
     with duckdb.connect() as con:
         counted = rows(con, workspace, RULE_QUALITY.name).filter(f"day = date '{judged}'")
         assert counted.aggregate("sum(true_positives)").fetchall()[0][0] == len(alerts)
+    assert workspace.here(monkeypatch, "feeds", "accuracy", "--json") == 0
+    (told, *_) = json.loads(capsys.readouterr().out)
+    assert (told["accuracy"], told["false_positives"]) == (1.0, 0)
+    assert told["true_positives"] <= len(alerts)
 
 
 def test_an_unreadable_ticket_register_makes_rules_say_that_they_do_not_know(built: Workspace, tmp_path: Path) -> None:

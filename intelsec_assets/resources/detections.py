@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ class DetectionSources:
 
     def all_rules(self, day: date) -> RuleSet:
         """Every rule with the exceptions that apply on the day, whatever mode it is in. Raises RuleError."""
-        state = _state(self.folder)
+        state = self._state
         turns = [
             at for one in _rules(self.folder, date.max, state).expired for at in (one.begins, one.expires + ONE_DAY)
         ]
@@ -94,7 +94,15 @@ class DetectionSources:
     def prepared(self, day: date) -> Prepared:
         """The rules that run on the day, in their mode of that day, compiled. Raises RuleError."""
         rules = self.all_rules(day)
-        return _prepared(self.folder, rules.as_of, _state(self.folder), tuple(sorted(self.modes(day).items())))
+        return _prepared(self.folder, rules.as_of, self._state, tuple(sorted(self.modes(day).items())))
+
+    @cached_property
+    def _state(self) -> FolderState:
+        """Name, size and time of every file that rules are made of, looked at once: one run, one set of rules."""
+        files = sorted(
+            path for part in ("sigma", "exceptions") for path in (self.folder / part).rglob("*") if path.is_file()
+        )
+        return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
     def rules_digest(self, day: date) -> str:
         """Changes when what the rules of the day would find could."""
@@ -115,9 +123,3 @@ def _prepared(folder: Path, as_of: date, state: FolderState, modes: tuple[tuple[
     from intelsec_assets.detections.sigma.scan.firing import prepare
 
     return prepare(with_modes(_rules(folder, as_of, state), dict(modes)))
-
-
-def _state(folder: Path) -> FolderState:
-    """Name, size and time of every file that rules are made of: a process that looks at many days parses them once."""
-    files = sorted(path for part in ("sigma", "exceptions") for path in (folder / part).rglob("*") if path.is_file())
-    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)

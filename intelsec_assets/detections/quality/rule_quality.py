@@ -145,7 +145,8 @@ def rule_quality(
 
 def quality_relation(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleQuality]) -> Relation:
     """The rows as a relation in the shape of RULE_QUALITY."""
-    columns = {name: [row.row()[name] for row in rows] for name in RULE_QUALITY.column_names}
+    plain = [row.row() for row in rows]
+    columns = {name: [row[name] for row in plain] for name in RULE_QUALITY.column_names}
     typed = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in RULE_QUALITY.columns)
     return con.from_arrow(pa.table(columns)).project(typed)
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
 
 from intelsec_assets import policies
 from intelsec_assets.days import days_between, previous_day
-from intelsec_assets.detections.errors import EventError
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_jobs.jobs import DETECTIONS
 
@@ -46,6 +45,11 @@ def spans(days: Sequence[date]) -> list[tuple[date, date]]:
     return found
 
 
+def known(landed: Mapping[date, str], seen: Mapping[str, str], asked: Collection[date]) -> dict[str, str]:
+    """What was seen after a look: a day that could not be asked for yet stays unseen, lest it be forgotten."""
+    return {str(day): version for day, version in landed.items() if day in asked or seen.get(str(day)) == version}
+
+
 def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
     """The sensor, running or stopped at first."""
 
@@ -61,12 +65,15 @@ def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
         sources, now = workspace.detection_sources(), system_clock()
         if not sources.telemetry().audit:
             return dg.SensorResult(skip_reason="telemetry.yaml names no audit logs")
-        try:
-            taken = sources.take(system_clock, max_files=MOST_FILES)
-        except EventError as error:
-            return dg.SensorResult(skip_reason=str(error))
+        arrived = sources.take(system_clock, max_files=MOST_FILES)
+        state = json.loads(context.cursor or "{}")
+        seen, away = state.get("days", {}), state.get("away", {})
+        with workspace.store() as store:
+            for source, why in arrived.away.items():
+                context.log.error("%s could not be read: %s", source, why)
+                if away.get(source) != why:  # once a cause, not every 15 seconds
+                    store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", now)
         landed = sources.landing().versions()
-        seen = json.loads(context.cursor or "{}")
         days = days_to_judge(landed, seen, sources.prepared(now.date()).lookback, now.date())
         within = [day for day in days if policies.LIVE.has_partition_key(str(day))]
         if outside := sorted(set(days) - set(within)):
@@ -75,10 +82,10 @@ def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
                 "INTELSEC_FIRST_DAY opens older days",
                 *(len(outside), outside[0], outside[-1]),
             )
-        files = sum(intake.files for intake in taken)
+        files = sum(intake.files for intake in arrived.taken)
         return dg.SensorResult(
             run_requests=[_request(first, last, landed) for first, last in spans(within)],
-            cursor=json.dumps({str(day): version for day, version in landed.items()}),
+            cursor=json.dumps({"days": known(landed, seen, within), "away": dict(arrived.away)}),
             skip_reason=None if within else f"{files} files taken, no day has new events",
         )
 

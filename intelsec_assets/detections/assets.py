@@ -95,8 +95,10 @@ def _table_asset(
 )
 def take_audit_logs(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
     lake, sources = workspace.lake(), workspace.detection_sources()
-    sources.take(system_clock)
     days = partition_days(context)
+    with workspace.store() as store:
+        for source, why in sources.take(system_clock).away.items():
+            store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", system_clock())
     landing = sources.landing()
     yield _told(context, CLOUD_AUDIT_EVENTS, [_events(lake, landing, day) for day in days])
     yield _told(context, REJECTED_AUDIT_RECORDS, [_rejected(lake, landing, day) for day in days])
@@ -216,6 +218,12 @@ def _known_before(lake: Lake, day: date) -> list[LakeFile]:
 )
 def sigma_findings(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, sources = workspace.lake(), workspace.detection_sources()
+    if unusable := sources.unusable():
+        text = "\n".join(unusable)
+        context.log.error("left out, the other rules run: %s", text)
+        with workspace.store() as store:
+            if not any(notice.text == text for notice in store.notices()):
+                store.add_notice("rules_left_out", f"{len(unusable)} problems of rules", text, system_clock())
     return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, sources, day) for day in partition_days(context)])
 
 

@@ -5,7 +5,7 @@ Each part has its own module in `intelsec_assets.detections`; here they are foun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -20,6 +20,7 @@ from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.telemetry import Telemetry, load_telemetry
 from intelsec_assets.detections.context.asn import AsnPrefixes, load_prefixes
 from intelsec_assets.detections.context.tickets import NO_REGISTER, CsvTickets, TicketReading
+from intelsec_assets.detections.errors import EventError, RuleError
 from intelsec_assets.detections.quality.modes import MODES_FILE, modes_on, read_modes, with_modes
 
 if TYPE_CHECKING:  # what takes its time to load
@@ -28,6 +29,14 @@ if TYPE_CHECKING:  # what takes its time to load
     from intelsec_assets.detections.sigma.scan.firing import Prepared
 
 FolderState = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What a look at all sources came to; `away` are those that could not be read, by name, and why."""
+
+    taken: tuple[Intake, ...]
+    away: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -63,16 +72,21 @@ class DetectionSources:
         """Where what was taken lies until its day is built."""
         return Landing(self.home / "audit")
 
-    def take(self, clock: Callable[[], datetime], *, max_files: int | None = None) -> list[Intake]:
-        """Take in what has arrived at every source; at most `max_files` of each. Raises EventError."""
+    def take(self, clock: Callable[[], datetime], *, max_files: int | None = None) -> Arrived:
+        """Take in what has arrived at every source, at most `max_files` of each; one that is away stops no other.
+
+        Raises EventError for a configuration that cannot be used.
+        """
         from intelsec_assets.detections.audit.taking import take
 
-        landing = self.landing()
+        landing, taken, away = self.landing(), [], {}
         with engine.session() as con:
-            return [
-                take(con, landing, source, self.data_root, clock=clock, max_files=max_files)
-                for source in self.telemetry().audit
-            ]
+            for source in self.telemetry().audit:
+                try:
+                    taken.append(take(con, landing, source, self.data_root, clock=clock, max_files=max_files))
+                except EventError as error:
+                    away[source.name] = str(error)
+        return Arrived(tuple(taken), away)
 
     def asset_policy(self) -> AssetPolicy:
         """What accounts, principals and resources are worth."""
@@ -80,19 +94,31 @@ class DetectionSources:
         return load_asset_policy(file if file is not None and file.is_file() else None)
 
     def all_rules(self, day: date) -> RuleSet:
-        """Every rule with the exceptions that apply on the day, whatever mode it is in. Raises RuleError."""
+        """Every rule that can be used, with the exceptions that apply on the day, whatever mode it is in."""
         state = self._state
         turns = [
-            at for one in _rules(self.folder, date.max, state).expired for at in (one.begins, one.expires + ONE_DAY)
+            at for one in _rules(self.folder, date.max, state)[0].expired for at in (one.begins, one.expires + ONE_DAY)
         ]
-        return _rules(self.folder, max((at for at in turns if at <= day), default=date.min), state)
+        return _rules(self.folder, max((at for at in turns if at <= day), default=date.min), state)[0]
+
+    def unusable(self) -> tuple[str, ...]:
+        """What of the folder cannot be used and is left out: rules, samples, exceptions, modes; each with its place."""
+        problems = _rules(self.folder, date.max, self._state)[1]
+        try:
+            read_modes(self.folder / MODES_FILE)
+        except RuleError as error:
+            problems += tuple(str(error).splitlines())
+        return problems
 
     def modes(self, day: date) -> dict[str, str]:
-        """Rules that somebody put into another mode, and which, on the day. Raises RuleError."""
-        return modes_on(read_modes(self.folder / MODES_FILE), day)
+        """Rules that somebody put into another mode, and which, on the day; none if the file cannot be used."""
+        try:
+            return modes_on(read_modes(self.folder / MODES_FILE), day)
+        except RuleError:  # rules in their own mode are what is safe; `unusable` tells
+            return {}
 
     def prepared(self, day: date) -> Prepared:
-        """The rules that run on the day, in their mode of that day, compiled. Raises RuleError."""
+        """The rules that run on the day, in their mode of that day, compiled."""
         rules = self.all_rules(day)
         return _prepared(self.folder, rules.as_of, self._state, tuple(sorted(self.modes(day).items())))
 
@@ -111,15 +137,31 @@ class DetectionSources:
 
 
 @lru_cache(maxsize=8)
-def _rules(folder: Path, as_of: date, _state: FolderState) -> RuleSet:
-    """The rules with the exceptions of the day `as_of`: the first of days in a row on which just these apply."""
-    from intelsec_assets.detections.sigma.rules import load_rules
+def _rules(folder: Path, as_of: date, _state: FolderState) -> tuple[RuleSet, tuple[str, ...]]:
+    """The rules with the exceptions of the day `as_of`, the first of days in a row on which just these apply.
 
-    return load_rules(folder / "sigma", exceptions=folder / "exceptions", as_of=as_of)
+    One that cannot be used blinds no other: it is left out, and why is told beside the rules.
+    """
+    from intelsec_assets.detections.sigma.rules import load_rules
+    from intelsec_assets.detections.sigma.rules_reading import RulesRefused
+
+    left_out: set[str] = set()
+    problems: list[str] = []
+    while True:
+        try:
+            rules = load_rules(folder / "sigma", exceptions=folder / "exceptions", as_of=as_of, without=left_out)
+        except RulesRefused as refused:
+            named = {problem.rule for problem in refused.problems} - left_out
+            if not named:
+                raise
+            left_out |= named
+            problems += map(str, refused.problems)
+        else:
+            return rules, tuple(problems)
 
 
 @lru_cache(maxsize=8)
 def _prepared(folder: Path, as_of: date, state: FolderState, modes: tuple[tuple[str, str], ...]) -> Prepared:
     from intelsec_assets.detections.sigma.scan.firing import prepare
 
-    return prepare(with_modes(_rules(folder, as_of, state), dict(modes)))
+    return prepare(with_modes(_rules(folder, as_of, state)[0], dict(modes)))

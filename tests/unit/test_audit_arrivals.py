@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from sensors.audit_arrivals import days_to_judge, spans
+from sensors.audit_arrivals import days_to_judge, known, spans
 
 HOUR = timedelta(hours=1)
 TODAY = date(2026, 3, 20)
@@ -52,3 +52,13 @@ def test_days_in_a_row_are_one_stretch() -> None:
 
     assert spans(days) == [(march(2), march(4)), (march(7), march(7)), (march(9), march(10))]
     assert spans([]) == []
+
+
+def test_a_day_that_could_not_be_asked_for_is_not_forgotten() -> None:
+    """Landed a day ahead by a wrong clock, or before the calendar: it is asked for when it can be."""
+    tomorrow = TODAY + timedelta(days=1)
+    landed = {TODAY: "a", tomorrow: "b"}
+    seen = known(landed, {}, days_to_judge(landed, {}, HOUR, TODAY))
+
+    assert seen == {str(TODAY): "a"}
+    assert days_to_judge(landed, seen, HOUR, tomorrow) == [tomorrow]

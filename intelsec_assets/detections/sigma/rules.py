@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -130,10 +130,12 @@ def load_rules(
     with_samples: bool = True,
     exceptions: Path | None = None,
     as_of: date | None = None,
+    without: Collection[str] = (),
 ) -> RuleSet:
     """The rules of a content folder: `<rule>/rule.yml` with samples beside it, exceptions in `../exceptions`.
 
-    `as_of` is the day whose exceptions apply; without it none do. `with_samples=False` reads none and asks for none.
+    `without` are folders of rules and names of exceptions that are left out, as if they were not there. `as_of` is the
+    day whose exceptions apply; without it none do. `with_samples=False` reads none and asks for none.
     RulesRefused lists every problem with file and line.
     """
     problems: list[RuleProblem] = []
@@ -141,6 +143,8 @@ def load_rules(
         raise RulesRefused([RuleProblem(folder, 1, folder.name, "there is no such folder of rules")])
     files: list[RuleFile] = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
+        if place.name in without:
+            continue
         if not (place / "rule.yml").is_file():
             problems.append(RuleProblem(place, 1, place.name, "holds no rule.yml"))
             continue
@@ -151,7 +155,7 @@ def load_rules(
         rules, wrong = _with_samples(rules)
         problems += wrong
     place = folder.parent / "exceptions" if exceptions is None else exceptions
-    return _set(rules, files, problems, read_exceptions(place), as_of, folder.resolve().parent.parent)
+    return _set(rules, files, problems, read_exceptions(place, without), as_of, folder.resolve().parent.parent)
 
 
 def load_any(paths: Sequence[Path]) -> RuleSet:

@@ -7,6 +7,7 @@ whether they still apply.
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,11 +47,15 @@ class RuleException:
         return SigmaFilter.from_dict(copy.deepcopy(self.values))
 
 
-def read_exceptions(folder: Path | None) -> tuple[list[RuleException], list[RuleProblem]]:
+def read_exceptions(
+    folder: Path | None, without: Collection[str] = ()
+) -> tuple[list[RuleException], list[RuleProblem]]:
     """Every exception of a folder, expired ones too, and what is wrong with its files."""
     exceptions: list[RuleException] = []
     problems: list[RuleProblem] = []
     for path in sorted(folder.glob("*.yml")) if folder and folder.is_dir() else ():
+        if path.stem in without:
+            continue
         try:
             text = path.read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -199,7 +199,8 @@ def stats_lines(times: TriageTimes, counts: Mapping[tuple[str, str], int]) -> It
     for (_, state), count in counts.items():
         states[state] = states.get(state, 0) + count
     yield "states      " + (", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "no alerts")
-    yield "only what people did counts; Kaplan-Meier takes open alerts as waiting on, the plain figures leave them out"
+    yield "only what people did counts. Kaplan-Meier takes open alerts as still waiting; plain times are of those done,"
+    yield "and the plain share is of all that are done or have been open for longer than the target"
 
 
 def _waiting_lines(name: str, figures: WaitingTime, target: float) -> Iterator[str]:

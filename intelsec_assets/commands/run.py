@@ -169,7 +169,7 @@ def _summary(settings: Settings, day: date, run_ids: set[str]) -> summary_view.S
 def _detections(settings: Settings, days: Sequence[date]) -> detection_summary.DetectionFigures | None:
     workspace = Workspace.of(settings)
     with workspace.store() as store:
-        waiting = len(AlertService(store, system_clock).queue(limit=None))
+        waiting = sum(alert.is_waiting for alert in AlertService(store, system_clock).queue(limit=None))
     return detection_summary.read_detections(workspace.lake(), days, waiting)
 
 

@@ -83,6 +83,7 @@ AUDIT_CONTEXT = Table(
     "one cloud audit event with what no log line holds",
     (
         Column("day", "DATE", "day of the event, UTC"),
+        Column("provider", "VARCHAR", "aws, gcp or azure: ids of events are each provider's own"),
         Column("event_id", "VARCHAR", "the event"),
         Column("context.ticket.state", "VARCHAR", "present, absent or unknown: a change ticket valid at that instant"),
         Column("context.ticket.id", "VARCHAR", "that ticket", nullable=True),
@@ -97,7 +98,7 @@ AUDIT_CONTEXT = Table(
         Column("context.indicator.decision", "VARCHAR", "export, hold or suppress", nullable=True),
         Column("context.indicator.campaign", "VARCHAR", "its campaign", nullable=True),
     ),
-    ("event_id",),
+    ("provider", "event_id"),
 )
 
 PRINCIPAL_ASNS = Table(
@@ -203,7 +204,7 @@ ALERT_EVENTS = Table(
 
 ALERT_DISPOSITIONS = Table(
     "alert_dispositions",
-    "one judgement of an alert, by the day it was given",
+    "one judgement of an alert, or its withdrawal, by the day of it",
     (
         Column("day", "DATE", "day of the judgement, UTC"),
         Column("seq", "BIGINT", "order of the changes of alerts"),
@@ -211,7 +212,7 @@ ALERT_DISPOSITIONS = Table(
         Column("rule_id", "VARCHAR", "rule that raised it"),
         Column("entity", "VARCHAR", "who or what it is about", nullable=True),
         Column("indicator_ids", _LIST, "indicators that matched"),
-        Column("verdict", "VARCHAR", "true_positive, benign_true_positive, false_positive or duplicate"),
+        Column("verdict", "VARCHAR", "true_positive, benign_true_positive, false_positive, duplicate or withdrawn"),
         Column("reason", "VARCHAR", "why, in words", nullable=True),
         Column("actor", "VARCHAR", "who gave it"),
         Column("actor_kind", "VARCHAR", "human or automation"),

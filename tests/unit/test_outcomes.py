@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +75,15 @@ def test_true_positives_are_hits_false_ones_misses_and_benign_ones_neither(con: 
     )
 
     assert outcomes(con, verdicts, TODAY).fetchall() == [(UUID(A), 1, 2), (UUID(B), 1, 1)]
+
+
+def test_who_reopens_an_alert_takes_its_verdict_out_of_the_hit_rate(con: duckdb.DuckDBPyConnection) -> None:
+    judged = on(1, "true_positive", A, seq=1)
+    withdrawn = {**judged, "verdict": "withdrawn", "seq": 2, "at": judged["at"] + timedelta(minutes=5)}
+    judged_again = {**judged, "verdict": "false_positive", "seq": 3, "at": judged["at"] + timedelta(minutes=9)}
+
+    assert outcomes(con, said(con, judged, withdrawn), TODAY).fetchall() == []
+    assert outcomes(con, said(con, judged, withdrawn, judged_again), TODAY).fetchall() == [(UUID(A), 0, 1)]
 
 
 def test_an_indicator_that_matched_twice_in_an_alert_counts_once(con: duckdb.DuckDBPyConnection) -> None:

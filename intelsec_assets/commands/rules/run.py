@@ -21,6 +21,7 @@ from rich.table import Table
 from intelsec_assets import engine
 from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, WRONG_USE, Json, fail, harmless, people, print_json
 from intelsec_assets.detections.errors import DetectionError
+from intelsec_assets.detections.findings import CONTEXT_UNKNOWN
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.sigma.scan.files import FilesScanned
@@ -131,19 +132,25 @@ def _document(found: FilesScanned) -> dict[str, Any]:
 
 
 def _show(found: FilesScanned) -> None:
+    import pyarrow.compute as pc
+
     rows = _rows(found)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rule")
-    table.add_column("level", no_wrap=True)
-    table.add_column("matches", justify="right", no_wrap=True)
+    table.add_column("rule", min_width=24)
+    table.add_column("level", min_width=8, no_wrap=True)
+    table.add_column("matches", justify="right", min_width=7, no_wrap=True)
     table.add_column("first", no_wrap=True)
     table.add_column("last", no_wrap=True)
-    table.add_column("who", no_wrap=True)
+    table.add_column("who", min_width=8, no_wrap=True, overflow="ellipsis")
+    findings = found.result.findings
+    doubtful = findings.filter(pc.equal(findings["certainty"], CONTEXT_UNKNOWN))
+    in_doubt = set(doubtful["rule_id"].to_pylist())
     for row in rows:
         if row["matches"]:
             first, last = (f"{row[name]:%Y-%m-%d %H:%M}" if row[name] else "" for name in ("first", "last"))
             most = f"{row['who'][0]}{', …' if len(row['who']) > 1 else ''}" if row["who"] else ""
-            title, who = harmless(row["title"]), harmless(most)
+            doubt = " [context unknown]" if row["rule_id"] in in_doubt else ""
+            title, who = harmless(row["title"]) + doubt, harmless(most)
             table.add_row(*map(_plain, (title, row["level"], f"{row['matches']:,}", first, last, who)))
     # nobody's screen cuts a line that goes into a file
     out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
@@ -152,7 +159,8 @@ def _show(found: FilesScanned) -> None:
         out.print(table)
     out.print(
         f"{found.events.events:,} events of {found.events.files:,} files; {fired} of {len(rows)} rules matched; "
-        f"{found.result.findings.num_rows:,} findings",
+        f"{found.result.findings.num_rows:,} findings\n"
+        "tickets, networks and indicators are not in files: rules that need them say so, or cannot match here",
         soft_wrap=True,
     )
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from intelsec_assets.detections.alerts.records import DISPOSITIONED, Alert, AlertEvent
+from intelsec_assets.detections.alerts.records import DISPOSITIONED, REOPENED, Alert, AlertEvent
 from intelsec_assets.detections.alerts.storage import AlertStore
 from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERT_EVENTS, ALERTS
 from intelsec_assets.tables import Table
 
+WITHDRAWN = "withdrawn"  # who reopens an alert takes back what was judged of it
 _TYPES = {
     "DATE": pa.date32(),
     "VARCHAR": pa.string(),
@@ -41,11 +42,12 @@ def events_of_day(store: AlertStore, day: date) -> pa.Table:
 
 
 def dispositions_of_day(store: AlertStore, day: date) -> pa.Table:
-    """ALERT_DISPOSITIONS: one judgement given on the day. Of an alert the one with the latest (at, seq) counts."""
+    """ALERT_DISPOSITIONS: one judgement given or withdrawn on the day. Of an alert the latest by (at, seq) counts."""
     judged = [
         {**_event(event), "entity": entity, "indicator_ids": indicator_ids, "reason": event.note}
+        | ({"verdict": WITHDRAWN} if event.event == REOPENED else {})
         for event, entity, indicator_ids in store.alert_events_on(day)
-        if event.event == DISPOSITIONED
+        if event.event in (DISPOSITIONED, REOPENED)
     ]
     return _table(ALERT_DISPOSITIONS, judged)
 

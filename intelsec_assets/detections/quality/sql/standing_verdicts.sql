@@ -1,4 +1,4 @@
--- The judgement that stands of each alert: the newest a person gave, unless the alert was reopened after it.
+-- The judgement that stands of each alert: the newest a person gave, unless it was withdrawn by reopening the alert.
 -- Automation's judgements never stand; an import of an older judgement (its `at` is earlier) does not replace a newer one.
 with ranked as (
     select
@@ -28,4 +28,4 @@ select
     r."at"
 from ranked as r
 left join reopened as o on r.alert_id = o.alert_id
-where r.age = 1 and (o."at" is null or o."at" <= r."at")
+where r.age = 1 and r.verdict <> 'withdrawn' and (o."at" is null or o."at" <= r."at")

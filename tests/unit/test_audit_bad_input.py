@@ -99,6 +99,54 @@ def test_one_event_of_20_mb_is_refused_and_the_others_are_kept(wrap: object) -> 
     assert len(compact(huge)) > MAX_EVENT
 
 
+LARGE = {
+    "wrapper": lambda events: json.dumps({"Records": events}),
+    "bare list": json.dumps,
+    "something before the records": lambda events: compact({"meta": {"a": 1}, "Records": events}),
+    "something before the records, spaced": lambda events: json.dumps({"meta": {"a": 1}, "Records": events}) + "\n",
+}
+
+
+@pytest.mark.parametrize("layout", LARGE)
+def test_a_document_larger_than_an_event_may_be_is_no_event(layout: str) -> None:
+    events = [event(number) for number in range(7000)]
+    data = LARGE[layout](events).encode()
+    assert len(data) > MAX_EVENT
+
+    assert [row["event_id"] for row in rows(data)] == [one["eventID"] for one in events]
+
+
+@pytest.mark.parametrize("layout", LARGE)
+def test_of_a_document_only_the_event_that_is_too_large_is_refused(layout: str) -> None:
+    huge = event(2, requestParameters={"policy": "x" * 5_000_000})
+    turned = dict(reversed(event(3).items()))
+
+    table, odd, _ = read(LARGE[layout]([event(1), huge, turned]).encode())
+
+    assert table.column("record").to_pylist() == [1, 3]
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [(2, "too_large")]
+
+
+def test_a_large_azure_export_with_spaces_is_read() -> None:
+    records = [
+        {
+            "time": "2026-08-20T10:00:00Z",
+            "operationName": "A/B/ACTION",
+            "resourceId": "/x",
+            "properties": {"eventDataId": str(number), "p": "q" * 400},
+        }
+        for number in range(9000)
+    ]
+
+    assert len(rows(json.dumps({"records": records}).encode(), provider="azure")) == 9000
+
+
+def test_wrappers_a_line_each_that_start_with_something_else_are_unwrapped() -> None:
+    data = "".join(compact({"meta": 1, "Records": [event(number)]}) + "\n" for number in (1, 2)).encode()
+
+    assert [row["event_id"][-1] for row in rows(data)] == ["1", "2"]
+
+
 @pytest.mark.parametrize("layout", ["lines", "wrapper", "pretty"])
 def test_an_event_nested_a_thousand_deep_is_read_like_any_other(layout: str) -> None:
     deep = '{"a":' * 1000 + "1" + "}" * 1000

@@ -43,6 +43,12 @@ def records(text: str) -> Iterator[str | Cut]:
         at = _skip_space(text, at)
 
 
+def is_wrapper(text: str) -> bool:
+    """Whether the text starts with an object that wraps a list of records."""
+    at = _skip_space(text, 0)
+    return text.startswith("{", at) and _wrapped(text, at) is not None
+
+
 def end_of(text: str, start: int) -> int | None:
     """Where the value that starts at `start` ends; None if it does not."""
     try:

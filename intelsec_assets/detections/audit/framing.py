@@ -21,6 +21,7 @@ MAX_DOCUMENT = 256 * 2**20  # of a file that must be held whole; CloudTrail clos
 MAX_EVENT = 4 * 2**20  # CloudTrail's largest event is 1 MB
 
 _WRAPPER = re.compile(rb'\s*\{\s*"(Records|records|value)"\s*:\s*\[\s*')
+_INNER = re.compile(rb'"(Records|records|value)"\s*:\s*\[')
 _KEY = re.compile(rb'\{("[^"\\]+"):')
 _DIGEST = re.compile(rb'\s*\{\s*"(?:awsAccountId|digest\w+)"\s*:')
 _BOM = b"\xef\xbb\xbf"
@@ -167,7 +168,7 @@ def _lines_one_by_one(block: bytes, first_record: int) -> Frame:
 
 
 def _split(whole: bytes) -> Frame | None:
-    """A list of objects without line breaks, cut before the key each of them starts with; None if it is none.
+    """A list of objects without line breaks, cut before the key each of them starts with; None if it must be read.
 
     Inside of a text a quote is escaped, so the cut can only fall between two objects. If it falls between two that are
     part of an event, the pieces are no JSON, which shows when they are read.
@@ -183,6 +184,8 @@ def _split(whole: bytes) -> Frame | None:
         return None
     events = body[start : -len(tail) + 1]
     frame = _lines(events.replace(b"},{" + key[1] + b":", b"}\n{" + key[1] + b":"), 1)
+    if frame.odd:  # a piece that is too large may be many events that were not cut
+        return None
     frame.guessed_from = whole
     return frame
 
@@ -193,7 +196,9 @@ def is_lines(first: bytes) -> bool:
         return False
     line, _, rest = first.strip().partition(b"\n")
     # a single line may be an event or a wrapper that starts with something else: `documents` looks
-    return (bool(rest) and line.rstrip().endswith(b"}")) or len(line) > MAX_EVENT
+    if not rest or not line.rstrip().endswith(b"}"):
+        return False
+    return not (_INNER.search(line) and documents.is_wrapper(_decoded(line)[0]))
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.alerts.snapshots import dispositions_of_day
 from intelsec_assets.resources.store import Store
-from tests.alert_findings import finding
+from tests.alert_findings import NOON, finding
 
 
 def test_a_reopened_alert_has_its_verdict_withdrawn_on_the_day_it_was_reopened(store: Store) -> None:
-    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
-    service = AlertService(store, lambda: now)
+    now = NOON
+    service = AlertService(store, lambda: now + timedelta(hours=1))
     (alert,) = service.take([finding("f1")], raised_at=now).created
     service.close(alert, "ann", verdict="false_positive", note="planned", at=now)
     service.reopen(alert, "ann", note="it was not", at=now + timedelta(minutes=30))

@@ -6,9 +6,11 @@ Races and killed processes are in test_alert_stress.
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -180,19 +182,36 @@ def test_a_test_rule_makes_alerts_that_no_queue_of_people_shows(service: AlertSe
     assert service.triage_times().to_triage.n == 0
 
 
-def test_floods_of_a_rule_on_a_day_are_one_alert_about_it_and_the_rule_is_held(service: AlertService) -> None:
-    flood = {"kind": "flood", "event_count": 80_000, "dedup_key": "x", "noise_budget": 1}
-    intake = service.take([finding("f1", **flood), finding("f2", 500, **flood | {"dedup_key": "y"})])
+def test_a_flood_that_grows_is_one_alert_with_its_newest_count_and_the_rule_is_held(service: AlertService) -> None:
+    flood = {"kind": "flood", "dedup_key": "lab", "noise_budget": 1}
+    intake = service.take([finding("f1", event_count=40_000, **flood), finding("f2", 500, event_count=80_000, **flood)])
 
     alert = only(service)
-    assert (alert.kind, alert.findings, alert.events) == ("flood", 2, 160_000)
+    assert (alert.kind, alert.findings, alert.events) == ("flood", 2, 80_000)
     assert intake.held == ("rule-key-without-ticket",)
     assert service.held_rules(date(2026, 3, 2)) == {"rule-key-without-ticket": alert}
 
 
+def test_floods_of_two_are_two_alerts(service: AlertService) -> None:
+    flood = {"kind": "flood", "event_count": 80_000}
+    service.take([finding("f1", dedup_key="lab", **flood), finding("f2", dedup_key="admin", **flood)])
+
+    assert len(service.queue()) == 2
+
+
+def test_a_flood_that_grows_after_it_was_closed_is_heard(service: AlertService) -> None:
+    flood = {"kind": "flood", "dedup_key": "lab"}
+    service.take([finding("f1", event_count=251, **flood)])
+    closed(service, only(service).alert_id)
+
+    intake = service.take([finding("f2", 300, event_count=90_000, **flood)])
+
+    assert len(intake.created) == 1
+    assert only(service, AlertFilter()).events == 90_000
+
+
 def test_beyond_its_budget_a_rule_makes_one_alert_more_on_a_day_and_is_held(service: AlertService) -> None:
     noisy = [finding(f"f{n}", n, dedup_key=f"user{n}", entity=f"user{n}", noise_budget=3) for n in range(40)]
-    noisy[30] = finding("f30", 30, dedup_key="user30", noise_budget=3, level="critical")
     quiet = finding("other", rule_id="another rule", noise_budget=3)
 
     intake = service.take([*noisy, quiet])
@@ -201,18 +220,77 @@ def test_beyond_its_budget_a_rule_makes_one_alert_more_on_a_day_and_is_held(serv
     assert len(intake.over_budget) == 37
     assert intake.held == ("rule-key-without-ticket",)
     extra = service.held_rules(date(2026, 3, 2))["rule-key-without-ticket"]
-    assert (extra.kind, extra.findings, extra.entity, extra.severity) == ("over_budget", 37, None, "critical")
+    assert (extra.kind, extra.findings, extra.entity, extra.severity) == ("over_budget", 37, None, "high")
+    assert json.loads(extra.evidence["intelsec.entities"] or "") == [f"user{n}" for n in range(3, 40)]
     assert "over its noise budget" in extra.raised.severity_reason
     # what belongs to an alert that is there still joins it; the next day begins anew
     assert service.take([finding("f0 again", 45, dedup_key="user0", noise_budget=3)]).merged == ("f0 again",)
     assert len(service.take([finding("tomorrow", 24 * 60, dedup_key="user9", noise_budget=3)]).created) == 1
 
 
-def test_a_budget_alert_that_is_closed_stays_closed_for_the_day(service: AlertService) -> None:
+def test_a_budget_alert_that_is_closed_makes_nobody_deaf(service: AlertService) -> None:
     service.take([finding(f"f{n}", n, dedup_key=f"u{n}", noise_budget=0) for n in range(3)])
-    closed(service, only(service).alert_id)
+    first = only(service).alert_id
+    closed(service, first)
 
-    assert service.take([finding("f9", 400, dedup_key="u9", noise_budget=0)]).suppressed == ("f9",)
+    later = [finding(f"f{n}", 400 + n, dedup_key=f"u{n}", entity=f"u{n}", noise_budget=0) for n in (8, 9)]
+    (second,) = service.take(later).created
+    assert (second != first, service.get(second).kind, service.get(second).findings) == (True, "over_budget", 2)
+    assert service.get(first).suppressed == 0
+
+    closed(service, second)
+    assert len(service.take([finding("f10", 500, dedup_key="u10", noise_budget=0)]).created) == 1
+    assert len(service.queue(ALL)) == 3
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+@pytest.mark.parametrize(
+    "grave",
+    [{"level": "critical"}, {"level": "high"}, {"level": "low", "indicator_ids": ("i1",), "indicator_score": 1.0}],
+)
+def test_beyond_the_budget_what_is_graver_or_names_an_indicator_raises_its_own_alert(
+    service: AlertService, *, is_closed: bool, grave: dict[str, Any]
+) -> None:
+    service.take([finding(f"f{n}", n, dedup_key=f"lab{n}", level="medium", noise_budget=1) for n in range(4)])
+    if is_closed:
+        for alert in service.queue():
+            closed(service, alert.alert_id)
+    (one,) = service.take([finding("g", 300, dedup_key="root", entity="root", noise_budget=1, **grave)]).created
+
+    if not (is_closed and grave == {"level": "high"}):  # then it is the budget alert that is raised anew, as grave
+        assert (service.get(one).kind, service.get(one).entity) == ("event", "root")
+    assert service.get(one).is_open
+
+
+def test_a_budget_alert_names_a_bounded_number_of_entities(service: AlertService) -> None:
+    service.take([finding(f"f{n}", n / 9, dedup_key=f"u{n}", entity=f"{n}" * 500, noise_budget=0) for n in range(70)])
+
+    named = json.loads(only(service).evidence["intelsec.entities"] or "")
+    assert (len(named), max(map(len, named))) == (50, 200)
+
+
+_LOW = {"level": "low", "indicator_ids": ("i1",)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "later", "is_heard"),
+    [
+        ("benign_true_positive", _LOW, False),
+        ("false_positive", {"level": "informational"}, False),
+        ("false_positive", _LOW | {"level": "critical"}, True),
+        ("false_positive", _LOW | {"indicator_ids": ("i1", "i2")}, True),
+        ("true_positive", _LOW, True),
+    ],
+)
+def test_a_closed_alert_swallows_only_what_was_judged_with_it(
+    service: AlertService, verdict: str, later: dict[str, Any], *, is_heard: bool
+) -> None:
+    service.take([finding("f1", **_LOW)])
+    service.close(only(service).alert_id, "ann", verdict=verdict, note="seen")
+
+    intake = service.take([finding("f2", 30, **later)])
+
+    assert (len(intake.created), len(intake.suppressed)) == ((1, 0) if is_heard else (0, 1))
 
 
 def test_findings_taken_twice_change_nothing(service: AlertService, clock: Clock) -> None:
@@ -279,6 +357,9 @@ def test_of_a_day_that_is_over_alerts_are_as_old_as_their_last_event(store: Stor
         ({"suppression_seconds": -1}, "suppression_seconds -1"),
         ({"noise_budget": float("nan")}, "noise_budget nan"),
         ({"indicator_score": 7.0}, "indicator_score 7.0"),
+        ({"event_count": 2**70}, "event_count 1180591620717411303424"),
+        ({"event_count": -5}, "event_count -5"),
+        ({"value": float("nan")}, "value nan"),
     ],
 )
 def test_a_finding_that_cannot_be_used_is_named_and_holds_nothing_up(

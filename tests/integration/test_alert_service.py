@@ -96,6 +96,17 @@ def test_a_key_names_one_call(service: AlertService) -> None:
     assert service.triage(raised(service, "f2"), "ann", request="k").is_repeat is False
 
 
+def test_duplicates_in_a_circle_are_refused(service: AlertService) -> None:
+    first, second, third = (raised(service, name) for name in ("f1", "f2", "f3"))
+    service.close(first, "ann", verdict="duplicate", duplicate_of=second, note="same")
+    service.close(second, "ann", verdict="duplicate", duplicate_of=third, note="same")
+
+    for last, of in ((second, first), (third, first), (third, second)):
+        with pytest.raises(AlertError, match="one must stand"):
+            service.triage(last, "ann", verdict="duplicate", duplicate_of=of, note="same")
+    assert service.get(third).is_open
+
+
 def test_a_refused_change_writes_nothing(service: AlertService) -> None:
     alert_id = raised(service)
     with pytest.raises(Refused):

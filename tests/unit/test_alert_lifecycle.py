@@ -183,6 +183,7 @@ def test_clocks_that_disagree_by_more_are_refused(said, says) -> None:
         ("ann\x1b[2J", "human", None, None, r"actor 'ann\\x1b\[2J'"),
         ("a" * 201, "human", None, None, "1 to 200"),
         ("ann", "robot", None, None, "human or automation"),
+        (" Intake", "human", None, None, "what the intake calls itself"),
         ("ann", "human", "why", "maybe", "verdict 'maybe' is unknown: expected one of true_positive"),
         ("ann", "human", " ", "false_positive", "without a reason"),
         ("ann", "human", "x" * 10_001, None, "10,001 characters, at most 10,000"),

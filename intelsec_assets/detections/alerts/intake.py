@@ -31,21 +31,22 @@ from intelsec_assets.detections.alerts.records import (
     key_hash,
     rule_key,
 )
-from intelsec_assets.detections.alerts.severity import severity
+from intelsec_assets.detections.alerts.severity import Severity, severity
 from intelsec_assets.detections.findings import FLOOD, Finding
 
 SUPPRESSED = "suppressed"
 
 
 def intake_key(finding: Finding) -> str:
-    """Key of the alerts that a finding may join by its deduplication key; of a flood, by its rule and day."""
+    """Key of the alerts that a finding may join by its deduplication key; of a flood, by its day too."""
     if finding.kind == FLOOD:
-        return key_hash(FLOOD, finding.engine, finding.mode, finding.rule_id, day_of(finding).isoformat())
+        day = day_of(finding).isoformat()
+        return key_hash(FLOOD, finding.engine, finding.mode, finding.rule_id, day, finding.dedup_key)
     return key_hash("key", finding.engine, finding.mode, finding.rule_id, finding.dedup_key)
 
 
 def budget_key(finding: Finding) -> str:
-    """Key of the one alert that takes what the rule finds beyond its budget of the finding's day."""
+    """Key of the alerts that take what the rule finds beyond its budget of the finding's day; one of them is open."""
     return key_hash(OVER_BUDGET, finding.engine, finding.mode, finding.rule_id, day_of(finding).isoformat())
 
 
@@ -63,7 +64,7 @@ def finding_rule_key(finding: Finding) -> str:
 class Known:
     """What is there already of the findings to take: taken ones, alerts of their keys, groups, alerts a rule and day.
 
-    `alerts` holds at least those of the findings' keys that lie within their windows, and the budget alerts of their
+    `alerts` holds at least those of the findings' keys that lie within their windows, and all budget alerts of their
     rules and days; `raised` counts the alerts of a rule key and day that count against its budget.
     """
 
@@ -144,19 +145,38 @@ class _Planner:
             self._said["duplicates"].append(finding.finding_id)
             return
         self._seen.add(finding.finding_id)
+        key = intake_key(finding)
+        urgency = severity(finding, self._policy.worth(finding))
         if finding.kind == FLOOD:
             self._said["held"].append(finding.rule_id)
-            key = intake_key(finding)
-            self._join_or_raise(finding, key, self._of_key(key))
-            return
-        key = intake_key(finding)
-        touching = [alert for alert in self._of_key(key) if joining.touches(alert, finding)]
+            # who closes a flood has seen it as far as it had come: what is found of it after that is news
+            touching = [alert for alert in self._of_key(key) if alert.is_open]
+        else:
+            touching = [alert for alert in self._of_key(key) if joining.touches(alert, finding)]
         if not touching and self._is_over_budget(finding):
             self._said["held"].append(finding.rule_id)
-            key = budget_key(finding)
-            self._join_or_raise(finding, key, self._of_key(key), is_budget=True)
-            return
-        self._join_or_raise(finding, key, touching)
+            if self._beyond_budget(finding, urgency):
+                return
+        self._join_or_raise(finding, key, touching, urgency)
+
+    def _beyond_budget(self, finding: Finding, urgency: Severity) -> bool:
+        """Put the finding into the open budget alert of the rule's day; False if it must be seen by itself.
+
+        A closed budget alert makes nobody deaf: the next finding raises one more.
+        """
+        if joining.stands_alone(finding, urgency):
+            return False
+        key = budget_key(finding)
+        there = self._of_key(key)
+        still_open = [alert for alert in there if alert.is_open]
+        if not still_open:
+            self._raise(finding, key, urgency, budget_place=len(there))
+            return True
+        alert = min(still_open, key=lambda alert: (alert.created_at, alert.alert_id))
+        if urgency.rank > alert.severity_rank:
+            return False
+        self._join(finding, alert, urgency)
+        return True
 
     def finished(self) -> Plan:
         """The plan, with one `merged` event an alert however many findings joined it."""
@@ -184,32 +204,34 @@ class _Planner:
         count = self._counts.get((finding_rule_key(finding), day_of(finding)), 0)
         return count >= math.ceil(finding.noise_budget)
 
-    def _join_or_raise(self, finding: Finding, key: str, touching: list[Alert], *, is_budget: bool = False) -> None:
+    def _join_or_raise(self, finding: Finding, key: str, touching: list[Alert], urgency: Severity) -> None:
         ids = {alert.alert_id for alert in touching}
         # an alert that is part of another one is no place of its own
         apart = [alert for alert in touching if alert.duplicate_of not in ids]
         if still_open := [alert for alert in apart if alert.is_open]:
             # somebody may be at work on one: what nobody has touched becomes part of that
             first = min(still_open, key=lambda a: (a.state == CREATED, a.created_at, a.alert_id))
-            self._join(finding, first)
+            self._join(finding, first, urgency)
             for other in still_open:
                 if other.alert_id != first.alert_id and other.state == CREATED:
                     self._fold(other, first.alert_id, finding)
-        elif apart:
-            self._suppress(finding, max(apart, key=lambda alert: (alert.joined_to, alert.alert_id)))
+        elif apart and not joining.is_news(finding, urgency, apart):
+            self._suppress(finding, joining.newest(apart))
         else:
-            self._raise(finding, key, is_budget=is_budget)
+            self._raise(finding, key, urgency)
 
-    def _raise(self, finding: Finding, key: str, *, is_budget: bool) -> None:
+    def _raise(self, finding: Finding, key: str, urgency: Severity, *, budget_place: int | None = None) -> None:
+        """A new alert; with `budget_place` the budget alert that has so many of its rule and day before it."""
         at = self._raised_at(finding)
+        is_budget = budget_place is not None
         group = None
         if not is_budget:
             who = entity_key(finding.mode, finding.entity)
             name = alert_id_of(finding.finding_id)
             group = self._groups.place(who, finding.first_event_time, finding.last_event_time, name)
-        alert = joining.new_alert(finding, key, severity(finding, self._policy.worth(finding)), at, group)
-        if is_budget:
-            alert = joining.as_budget_alert(alert, key, finding)
+        alert = joining.new_alert(finding, key, urgency, at, group)
+        if budget_place is not None:
+            alert = joining.as_budget_alert(alert, key, finding, budget_place)
         else:
             counted = (alert.rule_key, alert.day)
             self._counts[counted] = self._counts.get(counted, 0) + (finding.kind != FLOOD)
@@ -223,9 +245,8 @@ class _Planner:
             self._said["over_budget"].append(finding.finding_id)
         self._take(finding, alert.alert_id, OVER_BUDGET if is_budget else CREATED)
 
-    def _join(self, finding: Finding, alert: Alert) -> None:
-        joined = joining.joined(alert, finding, severity(finding, self._policy.worth(finding)))
-        self._keep(self._grouped(joined))
+    def _join(self, finding: Finding, alert: Alert, urgency: Severity) -> None:
+        self._keep(self._grouped(joining.joined(alert, finding, urgency)))
         outcome = OVER_BUDGET if alert.kind == OVER_BUDGET else MERGED
         self._count(alert.alert_id, finding, outcome)
         self._said[outcome].append(finding.finding_id)

@@ -5,12 +5,14 @@ Pure. Which of several alerts a finding joins is decided in `intake`.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from intelsec_assets.detections.alerts.grouping import entity_key
-from intelsec_assets.detections.alerts.records import CREATED, OVER_BUDGET, Alert, Raised, alert_id_of
+from intelsec_assets.detections.alerts.records import CREATED, OVER_BUDGET, TRUE_POSITIVE, Alert, Raised, alert_id_of
 from intelsec_assets.detections.alerts.severity import Severity
 from intelsec_assets.detections.findings import (
     CERTAIN,
@@ -26,6 +28,11 @@ from intelsec_assets.detections.findings import (
 
 MAX_ID = 512  # characters; keys of an index
 MAX_SUPPRESSION = 366 * 86_400  # seconds; longer is a mistake of units
+MAX_EVENTS = 10**12  # events of a finding; many of them still add up in 64 bits
+MAX_ENTITIES = 50  # that a budget alert names; who reads more reads the findings
+ENTITIES = "intelsec.entities"  # evidence of a budget alert: who its findings are about, the first ones, as JSON
+EXPORTED = 0.7  # score of an indicator that we would hand on to others
+_ENTITY_LETTERS = 200
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -52,6 +59,10 @@ def problem_of(finding: Finding) -> str | None:
         return f"suppression_seconds {finding.suppression_seconds}: expected 0 to {MAX_SUPPRESSION}"
     if finding.indicator_score is not None and not 0 <= finding.indicator_score <= 1:
         return f"indicator_score {finding.indicator_score}: expected 0 to 1"
+    if not 0 <= finding.event_count <= MAX_EVENTS:
+        return f"event_count {finding.event_count}: expected 0 to {MAX_EVENTS}"
+    if finding.value is not None and not math.isfinite(finding.value):
+        return f"value {finding.value}: expected a number"
     if finding.noise_budget is not None and not (finding.noise_budget >= 0 and math.isfinite(finding.noise_budget)):
         return f"noise_budget {finding.noise_budget}: expected alerts a day, 0 or more"
     return None
@@ -118,12 +129,15 @@ def new_alert(finding: Finding, key: str, urgency: Severity, at: datetime, group
     )
 
 
-def as_budget_alert(alert: Alert, key: str, finding: Finding) -> Alert:
-    """The alert about a rule that is over its budget of a day: about the rule, not about an entity."""
+def as_budget_alert(alert: Alert, key: str, finding: Finding, place: int) -> Alert:
+    """The alert about a rule that is over its budget of a day: about the rule, not about an entity.
+
+    `place` is how many there were of that rule and day before it, all closed.
+    """
     reason = f"{alert.severity_reason}; the rule is over its noise budget of {finding.noise_budget:g} alerts a day"
     return replace(
         alert,
-        alert_id=alert_id_of(key),
+        alert_id=alert_id_of(f"{key}|{place}" if place else key),
         kind=OVER_BUDGET,
         dedup_key=f"over budget {alert.day}",
         entity=None,
@@ -131,7 +145,37 @@ def as_budget_alert(alert: Alert, key: str, finding: Finding) -> Alert:
         group_id=None,
         severity_reason=reason,
         raised=replace(alert.raised, severity_reason=reason),
+        evidence=_with_entity(alert.evidence, finding.entity),
     )
+
+
+def _with_entity(evidence: Mapping[str, str | None], entity: str | None) -> Mapping[str, str | None]:
+    named: list[str] = json.loads(evidence.get(ENTITIES) or "[]")
+    shown = (entity or "")[:_ENTITY_LETTERS]
+    if not shown or shown in named or len(named) >= MAX_ENTITIES:
+        return evidence
+    return {**evidence, ENTITIES: json.dumps([*named, shown])}
+
+
+def stands_alone(finding: Finding, urgency: Severity) -> bool:
+    """Whether the finding must be seen by itself however noisy its rule is: critical, or an indicator to export."""
+    return urgency.level == "critical" or finding.level == "critical" or (finding.indicator_score or 0.0) >= EXPORTED
+
+
+def newest(alerts: Iterable[Alert]) -> Alert:
+    """Of some alerts the one with the latest findings."""
+    return max(alerts, key=lambda alert: (alert.joined_to, alert.alert_id))
+
+
+def is_news(finding: Finding, urgency: Severity, closed: Sequence[Alert]) -> bool:
+    """Whether a finding within the window of closed alerts says what nobody has judged there.
+
+    It does if it is more severe than all of them, or names an indicator that none of them has. What follows on a true
+    positive is news always: it was real, and it goes on.
+    """
+    if newest(closed).verdict == TRUE_POSITIVE or urgency.rank > max(alert.severity_rank for alert in closed):
+        return True
+    return not set(finding.indicator_ids) <= {name for alert in closed for name in alert.indicator_ids}
 
 
 def joined(alert: Alert, finding: Finding, urgency: Severity) -> Alert:
@@ -139,10 +183,13 @@ def joined(alert: Alert, finding: Finding, urgency: Severity) -> Alert:
     scores = [score for score in (alert.indicator_score, finding.indicator_score) if score is not None]
     fresh = set(finding.indicator_ids) - set(alert.indicator_ids)
     is_severer = urgency.rank > alert.severity_rank
+    is_flood = alert.kind == FLOOD and finding.kind == FLOOD
     return replace(
         alert,
         findings=alert.findings + 1,
-        events=alert.events + finding.event_count,
+        # the finding of a flood that has grown counts what the one before it has counted
+        events=max(alert.events, finding.event_count) if is_flood else alert.events + finding.event_count,
+        evidence=_with_entity(alert.evidence, finding.entity) if alert.kind == OVER_BUDGET else alert.evidence,
         seen_last=max(alert.seen_last, finding.last_event_time),
         severity=urgency.level if is_severer else alert.severity,
         severity_rank=max(urgency.rank, alert.severity_rank),

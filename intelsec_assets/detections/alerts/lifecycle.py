@@ -16,6 +16,7 @@ from intelsec_assets.detections.alerts.records import (
     DISPOSITIONED,
     DUPLICATE,
     HUMAN,
+    INTAKE,
     MERGED,
     REOPENED,
     TRIAGED,
@@ -188,6 +189,8 @@ def checked_words(actor: str, actor_kind: str, note: str | None, verdict: str | 
         raise AlertError(f"actor_kind {actor_kind!r}: expected human or automation")
     if not actor.strip() or len(actor) > MAX_ACTOR or not actor.isprintable():
         raise AlertError(f"actor {actor[:80]!r}: expected a name of 1 to {MAX_ACTOR} printable characters")
+    if actor_kind == HUMAN and actor.strip().casefold() == INTAKE:
+        raise AlertError(f"actor {actor!r} is what the intake calls itself: give the name of the person")
     if verdict is not None and verdict not in VERDICTS:
         raise AlertError(f"verdict {verdict[:80]!r} is unknown: expected one of {', '.join(VERDICTS)}")
     if note is not None and len(note) > MAX_NOTE:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 import httpx
 import typer
 
+from intelsec_assets.commands import doctor_detections
 from intelsec_assets.commands.faces import DONE, NOT_REACHABLE, Data, Json, print_json, workspace_settings
 from intelsec_assets.feeds.catalogue import CatalogueError
 from intelsec_assets.indicators.matching.list_files import WarninglistError
@@ -49,7 +50,7 @@ def doctor(data: Data = None, json: Json = False) -> None:
     Exit code 3 when a configured part does not work. Example: intelsec doctor
     """
     settings = workspace_settings(data)
-    findings = [look(settings) for look in LOOKS]
+    findings = [*(look(settings) for look in LOOKS), *(Finding(*look) for look in doctor_detections.looks(settings))]
     if json:
         print_json([asdict(finding) for finding in findings])
     else:

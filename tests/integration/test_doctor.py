@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from intelsec_assets.commands import doctor_detections
 from intelsec_assets.commands.doctor import Finding, misp_finding
 from intelsec_assets.settings import Settings, from_environment
 
@@ -82,3 +83,21 @@ def test_without_a_key_the_variable_is_named(settings: Settings, monkeypatch: py
     monkeypatch.delenv("INTELSEC_MISP_KEY")
 
     assert misp_finding(settings).what_to_do == "set INTELSEC_MISP_KEY"
+
+
+def test_detections_are_looked_at_source_by_source(tmp_path: Path) -> None:
+    (tmp_path / "telemetry.yaml").write_text(
+        "version: 1\naudit:\n  - {name: away, provider: aws, location: away}\n"
+        "  - {name: here, provider: aws, location: here}\ntickets: {csv: tickets.csv}\n"
+    )
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.json").write_text("{}")
+    settings = from_environment({"INTELSEC_DATA": str(tmp_path), "INTELSEC_HOME": str(tmp_path / "home")})
+
+    told = {(part, state): found for part, state, found, _ in doctor_detections.looks(settings)}
+
+    assert "away" in told["audit logs", "broken"]
+    assert "here: newest file of" in told["audit logs", "ok"]
+    assert "tickets.csv" in told["tickets", "broken"]
+    assert told["networks", "missing"] == "no prefixes named under `asn`"
+    assert told["rules", "ok"].endswith(" rules")

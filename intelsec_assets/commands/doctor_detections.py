@@ -1,0 +1,72 @@
+"""What `intelsec doctor` says of detections: audit sources, the ticket register, prefixes, rules.
+
+Each look answers with state, what was found and what to do; the other parts are in `doctor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from intelsec_assets.detections.audit.inbox import inbox
+from intelsec_assets.detections.errors import DetectionError, EventError
+from intelsec_assets.resources.detections import DetectionSources
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.settings import Settings
+
+Look = tuple[str, str, str, str]  # part, state, found, what to do
+
+
+def looks(settings: Settings) -> Iterator[Look]:
+    """One look a part."""
+    sources = Workspace.of(settings).detection_sources()
+    try:
+        telemetry = sources.telemetry()
+    except EventError as error:
+        yield "audit logs", "broken", str(error), "correct telemetry.yaml as the message says"
+        return
+    if not telemetry.audit:
+        yield "audit logs", "missing", "no telemetry.yaml in the data root", "name them there to have detections"
+    for source in telemetry.audit:
+        try:
+            newest = max((file.modified for file in inbox(source, settings.data_root).listing()), default=None)
+            found = (
+                f"{source.name}: newest file of {newest:%Y-%m-%d %H:%M} UTC" if newest else f"{source.name}: no files"
+            )
+            state = "ok" if newest else "missing"
+            yield "audit logs", state, found, "" if newest else "ask the trail's owner whether it delivers"
+        except DetectionError as error:
+            yield "audit logs", "broken", f"{source.name}: {error}", "the other sources are read; mend this one"
+    if telemetry.audit:
+        yield _tickets(sources)
+        yield _prefixes(sources)
+        yield _rules(sources)
+
+
+def _tickets(sources: DetectionSources) -> Look:
+    now = system_clock()
+    reading = sources.tickets(now.date())
+    if reading.reason is not None:
+        state = "broken" if sources.telemetry().tickets_csv else "missing"
+        return "tickets", state, reading.reason, "until then rules that need tickets say `context unknown`"
+    if not reading.covers(now):
+        found = f"the register says nothing after {reading.covers_until:%Y-%m-%d %H:%M} UTC"
+        return "tickets", "missing", found, "export it again; until then rules that need tickets say `context unknown`"
+    problems = f"; {len(reading.problems)} rows cannot be used, first {reading.problems[0]}" if reading.problems else ""
+    return "tickets", "ok", f"{len(reading.tickets)} tickets of today{problems}", ""
+
+
+def _prefixes(sources: DetectionSources) -> Look:
+    prefixes = sources.prefixes()
+    if prefixes is None:
+        return "networks", "missing", "no prefixes named under `asn`", "without them no network is ever new"
+    if prefixes.reasons or not prefixes.is_readable:
+        return "networks", "broken", "; ".join(prefixes.reasons) or "empty", "put a readable table in its place"
+    problems = f"; {len(prefixes.problems)} rows cannot be used" if prefixes.problems else ""
+    return "networks", "ok", f"{prefixes.prefixes.num_rows:,} prefixes, {len(prefixes.databases)} MMDB{problems}", ""
+
+
+def _rules(sources: DetectionSources) -> Look:
+    rules, unusable = len(sources.all_rules(system_clock().date()).rules), sources.unusable()
+    if unusable:
+        return "rules", "broken", f"{rules} run; left out: {unusable[0]}", "intelsec rules lint names every problem"
+    return "rules", "ok", f"{rules} rules", ""

@@ -244,6 +244,26 @@ def test_a_file_that_cannot_be_opened_stays_an_arrival(place: Place, monkeypatch
     assert place.take().files == 1
 
 
+def test_a_name_that_is_no_utf8_is_a_file_like_any_other(place: Place) -> None:
+    place.deliver(os.fsdecode(b"bad\xff.json"), wrapped([event(1)]))
+    place.deliver("good.json", wrapped([event(2)]))
+
+    intake = place.take()
+
+    assert [row[:2] for row in place.events()] == [(ids(1)[0], "bad\\xff.json"), (ids(2)[0], "good.json")]
+    assert (intake.files, place.take().files) == (2, 0)
+
+
+def test_a_name_that_holds_what_bytes_of_another_are_written_as_is_a_file_of_its_own(place: Place) -> None:
+    place.deliver(os.fsdecode(b"bad\xff.json"), wrapped([event(1)]))
+    place.deliver("bad\\xff.json", wrapped([event(2)]))
+
+    place.take()
+
+    assert sorted(row[0] for row in place.events()) == ids(1, 2)
+    assert place.take().files == 0
+
+
 def test_links_do_not_lead_out_of_the_data_root(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "secret.json").write_bytes(wrapped([event(1)]))

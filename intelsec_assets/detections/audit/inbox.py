@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -28,10 +28,11 @@ class InboxError(EventError):
 class Listed:
     """A file as a listing shows it. `version` changes whenever its content may have."""
 
-    key: str  # path below the folder or prefix, with forward slashes
+    key: str  # path below the folder or prefix, with forward slashes; bytes that are no UTF-8 are written \xff
     size: int
     version: str
     modified: datetime
+    path: Path | None = field(default=None, compare=False)  # of a file on disk: what it is opened by
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,13 @@ class FolderInbox:
         if not self.folder.resolve().is_relative_to(self._root):
             raise InboxError(f"{self.folder} leads out of {self._root}; audit logs must lie below the data root")
         try:
-            yield from sorted(self._found(self.folder), key=lambda file: file.key)
+            found = sorted(self._found(self.folder), key=lambda file: (file.key, os.fsencode(str(file.path))))
         except OSError as error:
             raise InboxError(f"{self.folder}: cannot be listed: {error.strerror}") from error
+        same = 1  # files of one key: a name may hold the very signs that bytes of another are written as
+        for before, file in zip([None, *found], found, strict=False):
+            same = same + 1 if before is not None and before.key == file.key else 1
+            yield file if same == 1 else replace(file, key=f"{file.key}~{same}")
 
     def _found(self, folder: Path) -> Iterator[Listed]:
         with os.scandir(folder) as entries:
@@ -109,19 +114,31 @@ class FolderInbox:
                 if entry.name.startswith("."):
                     continue
                 path = Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self._found(path)
-                elif entry.is_file() and path.resolve().is_relative_to(self._root):
-                    state = entry.stat()
-                    modified = datetime.fromtimestamp(state.st_mtime, UTC)
-                    key = path.relative_to(self.folder).as_posix()
-                    yield Listed(key, state.st_size, f"{state.st_mtime_ns}-{state.st_size}", modified)
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        yield from self._found(path)
+                    elif entry.is_file() and path.resolve().is_relative_to(self._root):
+                        yield self._listed(path, entry.stat())
+                except FileNotFoundError:  # taken away while it was looked at
+                    continue
+                except OSError:
+                    yield Listed(self._key(path), 0, "", datetime.fromtimestamp(0, UTC), path)  # opening it says why
+
+    def _listed(self, path: Path, state: os.stat_result) -> Listed:
+        modified = datetime.fromtimestamp(state.st_mtime, UTC)
+        return Listed(self._key(path), state.st_size, f"{state.st_mtime_ns}-{state.st_size}", modified, path)
+
+    def _key(self, path: Path) -> str:
+        return os.fsencode(path.relative_to(self.folder).as_posix()).decode("utf-8", "backslashreplace")
 
     @contextmanager
     def opened(self, file: Listed) -> Iterator[BinaryIO]:
         """The file. Raises InboxError if it is gone or may not be read."""
         try:
-            stream = (self.folder / file.key).open("rb")
+            path = file.path or self.folder / file.key
+            if path.is_dir():
+                next(path.iterdir(), None)  # its error is the reason it stands for a file
+            stream = path.open("rb")
         except OSError as error:
             raise InboxError(f"{self.folder / file.key}: cannot be read: {error.strerror}") from error
         with stream:

@@ -54,9 +54,10 @@ def _context_once(day: Day) -> Verdict:
     day.tables[AUDIT_CONTEXT.name].create_view("context_rows", replace=True)
     return none_of(
         day.con.sql(
-            "select event_id, e.n as events, c.n as contexts "
-            "from (select event_id, count(*) as n from context_of_events group by event_id) as e "
-            "full join (select event_id, count(*) as n from context_rows group by event_id) as c using (event_id) "
+            "select provider, event_id, e.n as events, c.n as contexts "
+            "from (select provider, event_id, count(*) as n from context_of_events group by all) as e "
+            "full join (select provider, event_id, count(*) as n from context_rows group by all) as c "
+            "using (provider, event_id) "
             "where c.n is distinct from e.n"
         )
     )

@@ -66,8 +66,12 @@ class History:
     def events(self, first: date, last: date) -> duckdb.DuckDBPyRelation:
         """CLOUD_AUDIT_EVENTS with their context; of an event without one it is unknown."""
         events = self.table(CLOUD_AUDIT_EVENTS, first, last)
-        context = self.table(AUDIT_CONTEXT, first, last).project("event_id as id, * exclude (day, event_id)")
-        joined = events.set_alias("e").join(context.set_alias("c"), "e.event_id = c.id", how="left")
+        context = self.table(AUDIT_CONTEXT, first, last).project(
+            "provider as cloud, event_id as id, * exclude (day, provider, event_id)"
+        )
+        joined = events.set_alias("e").join(
+            context.set_alias("c"), "e.provider = c.cloud and e.event_id = c.id", how="left"
+        )
         return joined.project(f"e.*, {_CONTEXT}")
 
     def quality(

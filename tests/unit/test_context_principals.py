@@ -81,6 +81,26 @@ def test_someone_with_too_little_history_is_in_cold_start_and_never_new(
     assert state(call(source_address=AWAY_ADDRESS), asn, before) == "cold_start", why
 
 
+ROLE = "arn:aws:iam::111122223333:role/operations"
+
+
+@pytest.mark.parametrize("principal", [f"{ROLE}#nobody-knows", ROLE])
+def test_a_source_identity_never_heard_of_is_judged_by_the_history_of_the_role(
+    asn: AsnPrefixes, principal: str
+) -> None:
+    settled = [(f"{ROLE}#ana", HOME, 30, 9), (f"{ROLE}#ben", HOME, 20, 9)]
+    away = call(principal=principal, source_address=AWAY_ADDRESS)
+    assert state(away, asn, settled) == "new"
+    assert state(call(principal=principal), asn, settled) == "cold_start", "where the role is at home"
+    assert state(away, asn, [(f"{ROLE}#ana", HOME, 3, 3)]) == "cold_start", "the role is young itself"
+    assert state(away, asn, [("arn:aws:iam::111122223333:role/operations2", HOME, 30, 9)]) == "cold_start"
+
+
+def test_two_identities_on_one_day_do_not_make_a_network_the_roles_own(asn: AsnPrefixes) -> None:
+    before = [(f"{ROLE}#ana", HOME, 30, 9), *((f"{ROLE}#{name}", AWAY, 1, 1) for name in ("x", "y"))]
+    assert state(call(principal=f"{ROLE}#z", source_address=AWAY_ADDRESS), asn, before) == "new"
+
+
 def test_without_a_table_of_networks_nothing_is_new() -> None:
     assert context([call()], before=[SETTLED])["e1"]["context.asn.state"] == "unknown"
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intelsec_assets.detections.context.audit_context import build_context, with_context
 from intelsec_assets.detections.context.tickets import (
     CLOCK_TOLERANCE,
     CsvTickets,
@@ -21,7 +22,7 @@ from intelsec_assets.detections.context.tickets import (
     TicketReading,
     parse_tickets,
 )
-from tests.unit.audit_calls import ACCOUNT, DAY, NOON, Row, call, context
+from tests.unit.audit_calls import ACCOUNT, DAY, NOON, Row, call, calls, context, session
 
 HEADER = "ticket_id,system,requester,target,action,valid_from,valid_to,status\n"
 GOOD = "CHG-1,aws,ana,batch,CreateAccessKey,2026-03-13T11:00:00Z,2026-03-13T13:00:00Z,approved\n"
@@ -117,13 +118,63 @@ def test_a_key_for_oneself_names_nobody_so_its_actor_is_the_target() -> None:
     assert state(own, ticket(target="batch")) == "absent"
 
 
-def test_a_session_of_a_role_is_known_by_its_source_identity_and_not_by_the_name_it_chose() -> None:
+def test_a_session_is_known_by_its_role_and_by_neither_the_identity_nor_the_name_its_caller_chose() -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/operations"
     session = {"actor_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/operations/ben", "actor_user": None}
     event = call(**session, actor_issuer_arn=role, principal=f"{role}#ana")
-    assert state(event, ticket(requester="ana")) == "present"
     assert state(event, ticket(requester=role)) == "present"
-    assert state(event, ticket(requester="ben")) == "absent"
+    for name in ("ana", "ben", f"{role}#ana", "*ana"):
+        assert state(event, ticket(requester=name)) == "absent", name
+    own = event | {"event": "{}"}
+    assert state(own, ticket(requester=role, target="ana")) == "absent"
+
+
+def test_a_user_of_another_account_needs_a_ticket_that_names_that_account() -> None:
+    stranger = call(account=ACCOUNT, actor_account="666666666666", actor_arn="arn:aws:iam::666666666666:user/ana")
+    stranger["principal"] = stranger["actor_arn"]
+    for name in ("ana", "an*", "*:user/ana"):
+        assert state(stranger, ticket(requester=name)) == "absent", name
+        assert state(call(account=ACCOUNT, actor_account=ACCOUNT), ticket(requester=name)) == "present", name
+    for name in (stranger["actor_arn"], "*:666666666666:user/*"):
+        assert state(stranger, ticket(requester=name)) == "present", name
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"userName": "reports", "name": "batch"},
+        {"userName": "reports", "roleName": "batch"},
+        {"UserName": "reports"},
+        {"trailARN": "reports"},
+    ],
+)
+@pytest.mark.parametrize("target", ["batch", "ana"])
+def test_a_credential_is_of_the_user_that_the_request_names_and_of_nothing_beside(
+    said: dict[str, str], target: str
+) -> None:
+    assert state(call(json={"requestParameters": said}), ticket(target=target)) == "absent"
+
+
+def test_of_a_user_and_a_name_the_user_is_the_target() -> None:
+    event = call(event_name="PutUserPolicy", json={"requestParameters": {"userName": "reports", "name": "batch"}})
+    assert state(event, ticket(action="*", target="batch")) == "absent"
+    assert state(event, ticket(action="*", target="reports")) == "present"
+
+
+def test_a_key_of_ones_own_is_named_by_its_id_alone() -> None:
+    own = call(event_name="UpdateAccessKey", json={"requestParameters": {"accessKeyId": "AKIA", "status": "Inactive"}})
+    assert state(own, ticket(action="*", target="ana")) == "present"
+
+
+def test_an_event_of_another_provider_with_the_same_id_does_not_lend_its_ticket() -> None:
+    azure = call(provider="azure", actor_arn="helper@example.org", principal="helper@example.org", actor_user=None)
+    with session() as con:
+        events = calls(con, [call(), azure])
+        reading = TicketReading((ticket(system="azure", requester="helper*", target=None),), covers_until=DAY_END)
+        built = build_context(con, DAY, events, tickets=reading, asn=None, history_before=None, known=None)
+        joined = with_context(con, events, built)
+        found = joined.project('provider, "context.ticket.state"').order("provider").fetchall()
+    assert found == [("aws", "absent"), ("azure", "present")]
 
 
 def test_a_free_text_of_the_request_cannot_stand_in_for_its_target() -> None:
@@ -198,6 +249,9 @@ def test_a_register_written_again_later_gives_an_old_day_the_same_reading(tmp_pa
         (GOOD.replace("2026-03-13T13:00:00Z", "2026-03-12T13:00:00Z"), "lies before valid_from"),
         (GOOD.replace("approved", "yes"), "status 'yes' is unknown"),
         (GOOD.replace("ana,batch", ",*"), "would cover everybody"),
+        (GOOD.replace("ana,batch", "**,batch"), "requester '**' fits nearly everybody"),
+        (GOOD.replace("ana,batch", "ana,*:*/*"), "target '*:*/*' fits nearly everybody"),
+        (GOOD.replace("ana,batch", "*a*,batch"), "requester '*a*' fits nearly everybody"),
         (GOOD.replace("CHG-1", ""), "ticket_id is empty"),
         ("CHG-1,aws,ana\n", "the row ends before target"),
     ],
@@ -221,12 +275,26 @@ def test_a_file_of_mostly_bad_rows_is_a_file_that_cannot_be_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ticket,who\n1,ana\n", HEADER + '"never closed\n', f"# as_of: yesterday\n{HEADER}{GOOD}"],
+    [
+        "",
+        HEADER.replace("status", "status,requester") + GOOD,
+        f"# as_of: 2026-03-15T01:00:00Z\n{HEADER}{GOOD}",
+        f"# as_of: 9999-12-31T23:59:59Z\n{HEADER}{GOOD}",
+        "ticket,who\n1,ana\n",
+        HEADER + '"never closed\n',
+        f"# as_of: yesterday\n{HEADER}{GOOD}",
+    ],
 )
 def test_what_is_no_register_says_why(text: str) -> None:
     reading = read(text)
     assert reading.reason is not None
     assert not reading.covers(NOON)
+
+
+def test_an_age_beyond_the_calendar_is_a_reason_and_no_crash() -> None:
+    reading = read(HEADER + GOOD, written=datetime.max.replace(tzinfo=UTC))
+    assert reading.reason is not None
+    assert "no age can be added" in reading.reason
 
 
 def test_a_file_in_another_encoding_is_a_reason_and_no_crash(tmp_path: Path) -> None:

@@ -153,6 +153,24 @@ def test_context_in_a_relation_of_its_own_says_the_same(con: duckdb.DuckDBPyConn
     assert {(tuple(one["indicator_ids"]), one["indicator_score"]) for one in rows(found)} == {(("i-1",), 0.75)}
 
 
+def test_context_of_another_providers_event_with_the_same_id_is_not_this_ones(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rules = rule_set(tmp_path, rule("no ticket", TICKET))
+    made = event(1, "CreateAccessKey")
+    states = {"aws": "absent", "azure": "present"}
+    names = ", ".join(f'null as "{name}"' for name in CONTEXT_FIELDS if name != "context.ticket.state")
+    told = " union all ".join(
+        f"select '{provider}' as provider, '{id_of(made)}' as event_id, {names}, '{state}' as \"context.ticket.state\""
+        for provider, state in states.items()
+    )
+    (found,) = rows(scan(con, rules, con.from_arrow(landed(con, [made])), context=con.sql(told)))
+    assert (found["certainty"], dict(found["evidence"])["context.ticket.state"]) == ("certain", "absent")
+    azure = con.sql(told).filter("provider = 'azure'")
+    (found,) = rows(scan(con, rules, con.from_arrow(landed(con, [made])), context=azure))
+    assert found["certainty"] == "context_unknown"
+
+
 def test_without_any_context_it_is_unknown(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     (found,) = rows(run(con, rule_set(tmp_path, rule("no ticket", TICKET)), [event(1, "CreateAccessKey")]))
     assert found["certainty"] == "context_unknown"
@@ -494,6 +512,77 @@ def test_a_rule_that_fails_stops_no_other(con: duckdb.DuckDBPyConnection, tmp_pa
     result = run(con, replace(prepared, events=events), [event(1, "X")])
     assert [(failure.title, "no luck" in failure.reason) for failure in result.failures] == [("rule 3", True)]
     assert {found["rule_title"] for found in rows(result)} == {"rule 0", "rule 1", "rule 2", "rule 4", "open"}
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"eventName": "X", "userAgent|cased": '"\x01eventName\x01" or true) -- '},
+        {"eventName": "X", "userAgent|re": "a\x01b"},
+        {"eventName": "X", "user\x01Agent": "b"},
+        [{"eventName": "X", "userAgent|contains": ["b", "\x00"]}],
+        ["word\x02"],
+    ],
+)
+def test_rules_with_control_characters_are_refused_by_name(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, selection: Any
+) -> None:
+    result = run(con, rule_set(tmp_path, rule("odd", selection), rule("any", {"eventName": "X"})), [event(1, "X")])
+    assert [(failure.title, "control characters" in failure.reason) for failure in result.failures] == [("odd", True)]
+    assert [found["rule_title"] for found in rows(result)] == ["any"]
+
+
+def test_no_text_of_a_log_or_a_rule_becomes_sql(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Also where it knows how the marks of the compiled rules look, as nobody outside can."""
+    prepared = prepare(
+        rule_set(
+            tmp_path,
+            rule("service", {"eventSource": "iam.amazonaws.com", "eventName|startswith": ""}),
+            rule("agent", {"eventName": "X", "userAgent": "a\"'-- z"}),
+        )
+    )
+    marks = [f'"{prepared.events[0].token}:eventName"', '"\x01eventName\x01"', "'; drop table x; --"]
+    odd = []
+    for number, mark in enumerate(marks):
+        odd += [event(10 * number, "X", source=mark), event(10 * number + 1, mark, source="iam.amazonaws.com")]
+    result = run(con, prepared, [*odd, event(99, "X")])
+    assert result.failures == ()
+    assert {found["rule_title"]: found["event_count"] for found in rows(result)} == {"service": 1}
+    assert result.matches == {id_of("service"): 4, id_of("agent"): 0}
+
+
+def test_marks_of_two_compilations_differ(tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("any", {"eventName": "X"}))
+    assert prepare(rules).events[0].token != prepare(rules).events[0].token
+
+
+@pytest.mark.parametrize("bad", ["a..b", "a\x01b", 'a"b'])
+def test_a_correlation_over_a_field_that_cannot_be_stops_no_other(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, bad: str
+) -> None:
+    group = {"group-by": [bad]}
+    rules = rule_set(
+        tmp_path,
+        rule("read", {"eventName": "GetObject"}),
+        correlation("bad", ["read"], "event_count", condition={"gte": 1}, generate=True, **group),
+        rule("any", {"eventName": "X"}),
+    )
+    result = run(con, rules, [event(1, "X"), event(2, "GetObject")])
+    assert [(failure.title, bad in failure.reason or repr(bad) in failure.reason) for failure in result.failures] == [
+        ("bad", True)
+    ]
+    assert {found["rule_title"] for found in rows(result)} == {"any", "read"}
+
+
+def test_a_rule_that_shows_a_field_that_cannot_be_stops_no_other(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rules = rule_set(tmp_path, rule("bad", {"eventName": "X"}), rule("any", {"eventName": "X"}))
+    meta = {"bad": RuleMeta(evidence=("a..b",)), "any": RuleMeta()}
+    rules = replace(rules, rules=tuple(replace(one, meta=meta[one.title]) for one in rules.rules))
+    result = run(con, rules, [event(1, "X")])
+    assert [(failure.title, "a..b" in failure.reason) for failure in result.failures] == [("bad", True)]
+    assert [found["rule_title"] for found in rows(result)] == ["any"]
 
 
 def test_rules_for_other_log_sources_are_named(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from intelsec_assets.engine import read_sql
 
 _COLUMNS = (
     *("event_id", "event_time", "provider", "event_name", "actor_arn", "actor_user", "actor_issuer_arn", "principal"),
+    *("account", "actor_account"),
     *("source_text", "source_address", "source_service"),
 )
 
@@ -76,8 +77,8 @@ def with_context(
     events.create_view(f"context_events_{number}")
     context.create_view(f"context_rows_{number}")
     return con.sql(
-        f"select e.*, c.* exclude (day, event_id) from context_events_{number} as e "  # noqa: S608 - own names
-        f"join context_rows_{number} as c using (event_id)"
+        f"select e.*, c.* exclude (day, provider, event_id) from context_events_{number} as e "  # noqa: S608 - own names
+        f"join context_rows_{number} as c using (provider, event_id)"
     )
 
 

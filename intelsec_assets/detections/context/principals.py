@@ -85,7 +85,8 @@ def judge(
 ) -> None:
     """Table `target` (principal, asn, state): new, known or cold_start, of each pair of the table `calls`.
 
-    `before` is PRINCIPAL_ASNS of the day before; None at the origin, where everybody is in cold start.
+    `before` is PRINCIPAL_ASNS of the day before; None at the origin, where everybody is in cold start. A role's session
+    with a source identity that has too little history is judged by the history of the role, all identities together.
     """
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     _known(con, before).create_view("context_before", replace=True)

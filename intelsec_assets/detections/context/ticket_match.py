@@ -5,6 +5,7 @@ Where tickets come from is `tickets`; that an event needs one is said by rules.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import duckdb
@@ -23,6 +24,7 @@ _TARGET_PARAMETERS = (
     *("bucketName", "name", "trailName", "detectorId", "groupId", "snapshotId", "imageId", "instanceId", "volumeId"),
     *("keyId", "secretId", "functionName", "dBInstanceIdentifier", "dBSnapshotIdentifier", "resourceArn"),
 )
+_USER = ('$."requestParameters"."userName"', '$."responseElements"."accessKey"."userName"')
 TARGETS_OF = {
     "aws": (
         *(f'$."requestParameters"."{name}"' for name in _TARGET_PARAMETERS),
@@ -32,6 +34,17 @@ TARGETS_OF = {
     "gcp": ('$."protoPayload"."resourceName"',),
     "azure": ('$."resourceId"',),
 }
+# Calls about a user's credentials act on that user alone; other parameters are ignored by the provider and free text
+_OF_A_USER = (
+    *("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "CreateLoginProfile", "UpdateLoginProfile"),
+    *("DeleteLoginProfile", "UploadSSHPublicKey", "UploadSigningCertificate", "CreateServiceSpecificCredential"),
+    *("ResetServiceSpecificCredential", "ChangePassword"),
+)
+# Parameters that name nobody: a request with only these acts on whoever sends it
+_NO_TARGETS = (
+    *("accessKeyId", "status", "serviceName", "password", "oldPassword", "newPassword", "passwordResetRequired"),
+    *("sSHPublicKeyBody", "certificateBody", "serviceSpecificCredentialId"),
+)
 _TICKETS = pa.schema(
     [
         *(("ticket_no", pa.int64()), ("ticket_id", pa.string()), ("system", pa.string())),
@@ -44,22 +57,26 @@ _TICKETS = pa.schema(
 
 
 def match_tickets(con: duckdb.DuckDBPyConnection, calls: str, events: str, reading: TicketReading, target: str) -> None:
-    """Table `target` (event_id, ticket_id): the events that a ticket covers, once each.
+    """Table `target` (provider, event_id, ticket_id): the events that a ticket covers, once each.
 
     `events` names a relation of CLOUD_AUDIT_EVENTS, `calls` one of the same events without their JSON.
 
     A ticket counts if it is approved, if the event lies in its window widened by CLOCK_TOLERANCE on both sides, and if
-    system, action and whatever it says of requester and target fit. The requester is the actor's ARN, user name,
-    role or source identity; the target a principal or resource that the request names, whole or its last part; a call
-    on oneself (no target named) has its actor as target. Case does not count, `*` stands for any text. Of several
-    tickets the one with the narrowest window is named, then the first in order of ids.
+    system, action and whatever it says of requester and target fit. The requester is the actor's ARN, user name or
+    role; an actor of another account than the one called must be named with that account. A source identity is no
+    requester: whoever assumes a role sets it. The target is a principal or resource that the request names, whole or
+    its last part; a call on oneself (no parameter names a target) has its actor as target. Case does not count, `*`
+    stands for any text. Of several tickets the one with the narrowest window is named, then the first in order of ids.
     """
     _register(con, reading)
-    paths = " ".join(
-        f"when '{provider}' then [{', '.join(map(_texts, paths))}]" for provider, paths in TARGETS_OF.items()
-    )
-    sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls)
-    sql = sql.replace("{events}", events).replace("{targets}", paths)
+    sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls).replace("{events}", events)
+    for name, expression in (
+        ("foreign", _FOREIGN),
+        ("actor_texts", _ACTORS),
+        ("targets", _targets()),
+        ("names_nothing", _names_nothing()),
+    ):
+        sql = sql.replace(f"{{{name}}}", expression)
     con.execute(f"create or replace temp table {target} as {sql}")
     con.unregister("context_tickets")
 
@@ -75,6 +92,41 @@ def state_sql(reading: TicketReading, ticket_id: str, event_time: str) -> str:
     ]
     covered = " and ".join(bounds) or "true"
     return f"case when {ticket_id} is not null then '{PRESENT}' when {covered} then '{ABSENT}' else '{UNKNOWN}' end"
+
+
+# only AWS says whose account an actor is of, in the terms of the account that was called
+_FOREIGN = "coalesce(provider = 'aws' and actor_account <> account, false)"
+_ACTORS = (
+    f"[actor_arn, case when not {_FOREIGN} then actor_user end, actor_issuer_arn, "
+    "case when provider = 'aws' then split_part(principal, '#', 1) else principal end]"
+)
+
+
+def _targets() -> str:
+    """SQL of the list of what an event of {events} acts on."""
+    kinds = [f"when e.provider = 'aws' and lower(e.event_name) in ({_literals(_OF_A_USER)}) then {_listed(_USER)}"]
+    for provider, paths in TARGETS_OF.items():
+        if provider == "aws":  # what a user's name stands beside is a name of something of that user
+            unnamed = [path for path in paths if not path.endswith('."name"')]
+            about_user = f"json_extract_string(event, '{_USER[0]}') is not null"
+            kinds.append(f"when e.provider = 'aws' and {about_user} then {_listed(unnamed)}")
+        kinds.append(f"when e.provider = '{provider}' then {_listed(paths)}")
+    return f"case {' '.join(kinds)} else [] end"
+
+
+def _names_nothing() -> str:
+    """SQL of whether an AWS request of {events} has no parameter that could name a target."""
+    keys = """json_keys(event, '$."requestParameters"')"""
+    others = f"[key for key in coalesce({keys}, []) if lower(key) not in ({_literals(_NO_TARGETS)})]"
+    return f"e.provider <> 'aws' or len({others}) = 0"
+
+
+def _literals(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name.lower()}'" for name in names)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return f"[{', '.join(map(_texts, paths))}]"
 
 
 def _texts(path: str) -> str:

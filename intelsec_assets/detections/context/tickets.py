@@ -28,6 +28,10 @@ MAX_BYTES = 100_000_000  # a million tickets; more is another file by mistake
 
 # A column renamed or dates in another order break most rows at once: such a file says nothing, a few typing errors do
 _BROKEN_SHARE, _BROKEN_ROWS = 0.1, 3
+# less than this beside `*` says nothing
+_LEAST_LITERAL = 3
+# clocks of a register and of a file disagree by a time zone; more, and it claims to cover what has not happened
+_MOST_AHEAD = timedelta(days=1)
 _REMARK = re.compile(r"#\s*(as_of|since)\s*:\s*(\S+)\s*$")
 
 
@@ -130,7 +134,12 @@ class CsvTickets:
                 return TicketReading(reason=f"{self.path} has more than {MAX_BYTES:,} bytes: export fewer tickets")
             written = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
             text = self.path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except (
+            OSError,
+            UnicodeDecodeError,
+            OverflowError,
+            ValueError,
+        ) as error:  # also: a time stamp beyond the calendar
             return TicketReading(reason=f"{self.path} cannot be read: {error}")
         reading = parse_tickets(text, self.path.name, written=written, max_age=self.max_age)
         return _of_span(reading, start, end)
@@ -153,6 +162,8 @@ def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta
         missing = [name for name in COLUMNS if name not in header]
         if missing:
             return TicketReading(reason=f"{file}:{skipped + 1}: no column {', '.join(missing)}; there are {header}")
+        if twice := [name for name in COLUMNS if header.count(name) > 1]:
+            return TicketReading(reason=f"{file}:{skipped + 1}: the column {', '.join(twice)} stands twice")
         for cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -169,7 +180,18 @@ def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta
         )
         return TicketReading(reason=reason, problems=tuple(problems))
     exported = remarks.get("as_of") or written
-    return TicketReading(tuple(found), remarks.get("since"), exported + max_age, tuple(problems))
+    if exported - written > _MOST_AHEAD:
+        reason = (
+            f"{file} says it was exported in the future: as_of {exported.isoformat()}, written {written.isoformat()}"
+        )
+        return TicketReading(reason=reason, problems=tuple(problems))
+    try:
+        until = exported + max_age
+    except OverflowError:
+        return TicketReading(
+            reason=f"{file}: exported {exported.isoformat()}, which no age can be added to", problems=tuple(problems)
+        )
+    return TicketReading(tuple(found), remarks.get("since"), until, tuple(problems))
 
 
 def _remarks(lines: Sequence[str]) -> tuple[dict[str, datetime | None], int]:
@@ -199,6 +221,10 @@ def _ticket(row: dict[str, str]) -> Ticket | str:
     status = row["status"].lower()
     if status not in APPROVED + NOT_APPROVED:
         return f"status {row['status']!r} is unknown: expected one of {', '.join(APPROVED + NOT_APPROVED)}"
+    for name in ("requester", "target"):
+        literal = sum(character.isalnum() for character in row[name])
+        if row[name] != "*" and "*" in row[name] and literal < _LEAST_LITERAL:
+            return f"{name} {row[name]!r} fits nearly everybody: expected {_LEAST_LITERAL} letters or digits beside `*`"
     requester, target = (None if row[name] in ("", "*") else row[name] for name in ("requester", "target"))
     if requester is None and target is None:
         return "neither requester nor target is said: such a ticket would cover everybody"

@@ -1,6 +1,7 @@
 -- AUDIT_CONTEXT of $day: one row an event of {calls}.
 select
     $day::date as day,
+    c.provider,
     c.event_id,
     {ticket_state} as "context.ticket.state",
     t.ticket_id as "context.ticket.id",
@@ -20,7 +21,7 @@ select
     m.decision as "context.indicator.decision",
     m.campaign as "context.indicator.campaign"
 from {calls} as c
-left join context_covered as t using (event_id)
+left join context_covered as t using (provider, event_id)
 left join context_holders as h on h.text = c.source_address
 left join context_states as s on s.principal = c.principal and s.asn = h.asn
 left join context_matches as m on m.text = c.source_address

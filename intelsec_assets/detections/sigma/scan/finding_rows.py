@@ -137,12 +137,11 @@ def _show(matches: Matches) -> None:
 def _tell(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> None:
     """What findings say of their events beside the fields of rules: one row an event that is shown."""
     told = ", ".join(f"{sql} as {name}" for name, sql in layout.facts().items())
-    joined = f" left join ({layout.context}) x using (event_id)" if layout.context is not None else ""
     con.execute(
         f"create or replace temp table sigma_told as select e.event_id, {told} from "
         f"(select * from {layout.relation} e where {where} and event_id in "
         "(select event_id from sigma_shown where not is_flood union select event_id from sigma_burst_events)) "
-        f"e{joined} "
+        f"e{layout.joined_context()} "
         "qualify row_number() over (partition by e.event_id order by e.event_time, account, region, source_address) = 1"
     )
 

@@ -6,14 +6,19 @@ Which events they are asked about is `routing`; rules that cannot be used are he
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 from sigma.backends.duckdb import DuckDBBackend
-from sigma.backends.duckdb.correlation import CompiledCorrelation
+from sigma.backends.duckdb.correlation import CompiledCorrelation, rule_id
 from sigma.backends.duckdb.ruleset import CompiledRule, CompiledRuleset, compile_ruleset
+from sigma.collection import SigmaCollection
+from sigma.rule import SigmaDetection, SigmaRule
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
@@ -31,7 +36,8 @@ ROUTED: Mapping[str, tuple[str, str]] = {
     audit_fields.GCP: ("protoPayload.serviceName", "protoPayload.methodName"),
     audit_fields.AZURE: ("category", "operationName"),
 }
-_ROUTED_FIELDS = frozenset(name for names in ROUTED.values() for name in names)
+ROUTED_FIELDS = frozenset(name for names in ROUTED.values() for name in names)
+_CONTROL = re.compile("[\x00-\x08]")
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ class EventRule:
     looks_at: tuple[str, ...]  # states of the context that its condition looks at
     bound: str | None  # what holds of the columns of every event it matches, over cloud_audit_events
     firing: Firing | None  # None: it only feeds correlations
+    token: str  # what the marks of routed fields in its condition hold, so that no text can be one
+
+    def asked_with(self, values: Mapping[str, str]) -> str:
+        """Its condition (possibly NULL) with SQL for every routed field; what is put in is not searched again."""
+        return re.sub(_marked(self.token, "([A-Za-z.]+)"), lambda mark: values[mark[1]], self.compiled.predicate)
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,10 @@ class Prepared:
 
 def prepare(rules: RuleSet) -> Prepared:
     """Compile the rules, exceptions applied. Rules that DuckDB cannot evaluate are in `failures`, with the reason."""
-    backend = DuckDBBackend(collect_errors=True, field_sql=_field_sql)
+    token = secrets.token_hex(16)  # of this compilation: who writes rules or events cannot know it
+    backend = DuckDBBackend(
+        collect_errors=True, field_sql=lambda name: _marked(token, name) if name in ROUTED_FIELDS else column(name)
+    )
     collection = rules.collection
     compiled = compile_ruleset(collection, backend)
     bounded = bounds(collection)
@@ -129,15 +143,23 @@ def prepare(rules: RuleSet) -> Prepared:
         for one in _all(compiled)
         if one.output
     }
+    unprintable = _with_control_characters(collection)
+    refused: set[str] = set()
     counted: dict[str, set[str]] = {}
     for correlation in compiled.correlations:
         firing = firings.get(correlation.rule_id)
+        read_too = {name for names in correlation.needed_fields.values() for name in names}
+        if reason := _unreadable([*sorted(read_too), *_shown(firing)]):
+            failures.append(RuleFailure(correlation.rule_id, correlation.title, reason))
+            refused.add(correlation.rule_id)
+            continue
         for rule_id, needed in correlation.needed_fields.items():
             counted.setdefault(rule_id, set()).update(needed, _shown(firing))
     events = []
     for number, one in enumerate(compiled.rules):
         logsource = owners[one.rule_id].logsource if one.rule_id in owners else {}
-        provider, reason = provider_of(logsource), _unreadable(one.fields)
+        provider = provider_of(logsource)
+        reason = unprintable.get(one.rule_id) or _unreadable([*one.fields, *_shown(firings.get(one.rule_id))])
         if provider is None:
             product = logsource.get("product")
             reason = f"is for the log source {product!r}; events here are those of {', '.join(audit_fields.PROVIDERS)}"
@@ -147,10 +169,13 @@ def prepare(rules: RuleSet) -> Prepared:
         firing = firings.get(one.rule_id)
         states = _states(one.fields)
         needs = {*one.fields, *states, *_shown(firing), *counted.get(one.rule_id, ())}
-        events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, bounded.get(one.rule_id), firing))
+        bound = bounded.get(one.rule_id)
+        events.append(EventRule(number, one, provider, tuple(sorted(needs)), states, bound, firing, token))
     known = {rule.compiled.rule_id: rule for rule in events}
     correlations: list[CorrelationRule] = []
     for correlation in compiled.correlations:
+        if correlation.rule_id in refused:
+            continue
         missing = [rule_id for rule_id in correlation.referenced if rule_id not in known]
         if missing:
             reason = f"counts the rule {missing[0]}, which cannot be used"
@@ -170,9 +195,33 @@ def _all(compiled: CompiledRuleset) -> Iterator[CompiledRule | CompiledCorrelati
     yield from compiled.correlations
 
 
-def placeholder(name: str) -> str:
-    """What stands for a routed field in compiled conditions, where no rule's own text can put it."""
-    return f'"\x01{name}\x01"'
+def _marked(token: str, name: str) -> str:
+    """What stands for a routed field in compiled conditions."""
+    return f'"{token}:{name}"'
+
+
+def _with_control_characters(collection: SigmaCollection) -> Mapping[str, str]:
+    """Why rules with control characters in fields or values are refused, by id: no log holds them."""
+    found = {}
+    for rule in collection.rules:
+        if isinstance(rule, SigmaRule):
+            texts = (text for detection in rule.detection.detections.values() for text in _texts(detection))
+            if bad := next((text for text in texts if _CONTROL.search(text)), None):
+                found[rule_id(rule)] = (
+                    f"{bad[:80]!r} holds control characters: expected fields and values of plain text"
+                )
+    return found
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Field names and values of a part of a detection."""
+    if isinstance(part, SigmaDetection):
+        for item in part.detection_items:
+            yield from _texts(item)
+        return
+    yield part.field or ""
+    for value in (*part.value, *(part.original_value or ())):
+        yield str(getattr(value, "regexp", value))
 
 
 def column(name: str) -> str:
@@ -184,19 +233,17 @@ def column(name: str) -> str:
     return audit_fields.quoted(f"f:{name}:{capitals:x}")
 
 
-def _field_sql(name: str) -> str:
-    return placeholder(name) if name in _ROUTED_FIELDS else column(name)
-
-
 def provider_of(logsource: Mapping[str, str]) -> str | None:
     """The provider whose events a rule reads by Sigma's product; None: no audit log of a cloud."""
     product = logsource.get("product", audit_fields.AWS)
     return product if product in audit_fields.PROVIDERS else None
 
 
-def _unreadable(names: tuple[str, ...]) -> str | None:
+def _unreadable(names: Sequence[str]) -> str | None:
     """Why a field can be in no event; None if all can."""
     for name in names:
+        if _CONTROL.search(name):
+            return f"{name!r} is no name of a field: it holds control characters"
         try:
             audit_fields.json_sql(name)
         except EventError as error:

@@ -28,13 +28,21 @@ class Layout:
     columns: frozenset[str]  # what the relation has
     is_lake: bool
     has_provider: bool
-    context: str | None = None  # SQL of a relation with event_id and the context columns, joined where it is needed
+    context: str | None = None  # SQL of a relation with the keys and the context columns, joined where it is needed
+    context_keys: tuple[str, ...] = ("event_id",)  # two providers may give two events the same id
 
     def in_json(self, field: str) -> bool:
         """Whether the field must be taken out of the event's JSON: what costs, compared with a column."""
         if not self.is_lake or field.startswith(audit_fields.CONTEXT):
             return False
         return "json" in audit_fields.field_sql(field)
+
+    def joined_context(self) -> str:
+        """SQL that joins the relation of context as `x` to events `e`; empty without one."""
+        if self.context is None:
+            return ""
+        same = " and ".join(f"x.{quoted(key)} = e.{quoted(key)}" for key in self.context_keys)
+        return f" left join ({self.context}) x on {same}"
 
     def is_context(self, field: str) -> bool:
         """Whether the field comes from the separate relation of context."""

@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 
 from sigma.backends.duckdb import text
 
-from intelsec_assets.detections.sigma.scan.firing import ROUTED, EventRule, column, placeholder
+from intelsec_assets.detections.sigma.scan.firing import ROUTED, ROUTED_FIELDS, EventRule, column
 from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.engine import sql_text
 
 BITS = 60  # rules that one number of 64 bits holds, with room to shift
 DENSE = 0.01  # share of the events: twenty of a vector, enough for conditions to be cheap on them
 FLAT_BRANCHES = 8  # branches of a CASE are tried one by one; a tree of them is not
+
+Fields = Mapping[str, str]  # SQL of routed fields
+_COLUMNS: Fields = {name: column(name) for name in ROUTED_FIELDS}
 
 Pair = tuple[str | None, str | None]  # service and operation, as the events spell them
 
@@ -145,19 +148,19 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     where += f" and ({_possible(asked, layout)})"
     inner = f"select *{', ' + extracted + ' as extracted' if extracted else ''} from {layout.relation} e where {where}"
     uses_context = any(map(layout.is_context, asked.needs))
-    joined = f" left join ({layout.context}) x using (event_id)" if uses_context else ""
+    joined = layout.joined_context() if uses_context else ""
     columns = ", ".join(f"{sql} as {column(name)}" for name, sql in fields.items())
     keyword = ", e.event" if any(rule.compiled.needs_event for rule in asked.rules) else ""
     laid_out = f"select e.event_id, e.event_time{keyword}, {columns} from ({inner}) e{joined}"
     shown = ", ".join(
         [
             *("e.event_id", "e.event_time", "r.bucket"),
-            f"{_filled(_bits(asked.open))} as opened",
+            f"{_bits(asked.open, _COLUMNS)} as opened",
             *(["e.event"] if keyword else []),
             *(f"e.{column(name)}" for name in asked.needs),
         ]
     )
-    claims = [_filled(_any_of(asked.open))] if asked.open else []
+    claims = [_any_of(asked.open, _COLUMNS)] if asked.open else []
     dense = [bucket for bucket in asked.buckets if bucket.is_dense]
     if dense:
         claims += [
@@ -213,39 +216,32 @@ def _column(layout: Layout, name: str) -> str:
     return layout.read([name])[1][name]
 
 
-def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule]], str], provider: str) -> str:
+def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule], Fields], str], provider: str) -> str:
     """CASE over the bucket's number, as a tree; what is said of a bucket's rules knows service and operation."""
     if len(buckets) <= FLAT_BRANCHES:
-        branches = " ".join(f"when {b.number} then {_constant(said(b.rules), b, provider)}" for b in buckets)
+        branches = " ".join(f"when {b.number} then {said(b.rules, _known(b, provider))}" for b in buckets)
         return f"case r.bucket {branches} end"
     middle = len(buckets) // 2
     left, right = _case(buckets[:middle], said, provider), _case(buckets[middle:], said, provider)
     return f"case when r.bucket < {buckets[middle].number} then {left} else {right} end"
 
 
-def _constant(sql: str, bucket: Bucket, provider: str) -> str:
-    """The condition with service and operation put in, so that DuckDB folds what is already known of them."""
-    for name, value in zip(ROUTED[provider], bucket.pair, strict=True):
-        known = "null::varchar" if value is None else f"{text.literal(value)}::varchar"
-        sql = sql.replace(placeholder(name), known)
-    return sql
+def _known(bucket: Bucket, provider: str) -> Fields:
+    """SQL of the routed fields: service and operation themselves, so that DuckDB folds what is known of them."""
+    told = {
+        name: "null::varchar" if value is None else f"{text.literal(value)}::varchar"
+        for name, value in zip(ROUTED[provider], bucket.pair, strict=True)
+    }
+    return {**_COLUMNS, **told}
 
 
-def _filled(sql: str) -> str:
-    """The condition over columns."""
-    for names in ROUTED.values():
-        for name in names:
-            sql = sql.replace(placeholder(name), column(name))
-    return sql
+def _any_of(rules: Sequence[EventRule], values: Fields) -> str:
+    return " or ".join(f"({rule.asked_with(values)})" for rule in rules)
 
 
-def _any_of(rules: Sequence[EventRule]) -> str:
-    return " or ".join(f"({rule.compiled.predicate})" for rule in rules)
-
-
-def _bits(rules: Sequence[EventRule]) -> str:
+def _bits(rules: Sequence[EventRule], values: Fields) -> str:
     bits = (
-        f"case when {rule.compiled.predicate} then {1 << place}::ubigint else 0::ubigint end"
+        f"case when {rule.asked_with(values)} then {1 << place}::ubigint else 0::ubigint end"
         for place, rule in enumerate(rules)
     )
     return f"({' | '.join(bits)})" if rules else "0::ubigint"

@@ -71,13 +71,16 @@ def scan(
     events.create_view(names[0], replace=True)
     if context is not None:
         context.create_view(names[1], replace=True)
+    # a context without providers is one provider's
+    keys = ("provider", "event_id") if context is None or "provider" in context.columns else ("event_id",)
     try:
         layout = Layout(
             names[0],
             frozenset(events.columns),
             is_lake=True,
             has_provider=True,
-            context=None if context is None else f"select event_id, {_quoted(CONTEXT_FIELDS)} from {names[1]}",
+            context=None if context is None else f"select {_quoted([*keys, *CONTEXT_FIELDS])} from {names[1]}",
+            context_keys=keys,
         )
         return scan_layout(con, rules, layout, days=days, flood_limit=flood_limit)
     finally:

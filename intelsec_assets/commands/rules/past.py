@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intelsec_assets import engine
-from intelsec_assets.commands.faces import FOUND_SOMETHING, fail, workspace_settings
+from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, fail, workspace_settings
 from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQuality
 from intelsec_assets.detections.quality.verdicts import standing_verdicts
 from intelsec_assets.detections.tables import (
@@ -89,5 +89,7 @@ def opened(data: str | None, asked: date | None) -> Iterator[Known]:
     days = lake.days(SIGMA_FINDINGS.name)
     if not days:
         fail(f"{lake.root} holds no findings yet. Next: intelsec run", FOUND_SOMETHING)
+    if asked is not None and asked not in {*days, *lake.days(ALERT_DISPOSITIONS.name)}:
+        fail(f"no findings of {asked} in the lake, which has {days[0]} to {days[-1]}", WRONG_USE)
     with engine.session() as con:
         yield Known(workspace, History(lake, con, asked or max([*days, *lake.days(ALERT_DISPOSITIONS.name)])))

@@ -80,9 +80,18 @@ select
         when who."type" = 'AssumedRole' and session."sessionIssuer".arn is not null
             then
                 case
-                    when session."sourceIdentity" is null then session."sessionIssuer".arn
-                    else session."sessionIssuer".arn || '#' || session."sourceIdentity"
+                    when session."sourceIdentity" is not null
+                        then session."sessionIssuer".arn || '#' || session."sourceIdentity"
+                    -- people of IAM Identity Center share a role and are told apart by the session, which they cannot name
+                    when contains(session."sessionIssuer".arn, '/AWSReservedSSO_')
+                        then session."sessionIssuer".arn || '#' || split_part(who."principalId", ':', 2)
+                    else session."sessionIssuer".arn
                 end
+        -- a role of another account, by its id; the session's name behind it changes from call to call
+        when who."type" = 'AWSAccount' and who."principalId" like 'AROA%:%' then split_part(who."principalId", ':', 1)
+        -- a pipeline is one principal whatever it builds: GitHub's subject ends in branch, tag or pull request
+        when who."type" = 'WebIdentityUser'
+            then regexp_replace(coalesce(who."principalId", who."userName"), ':(ref:|pull_request|environment:).*$', '')
         else coalesce(who.arn, who."principalId", who."invokedBy")
     end as principal,
     "sourceIPAddress" as source_text,

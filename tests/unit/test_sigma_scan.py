@@ -544,7 +544,7 @@ def test_no_text_of_a_log_or_a_rule_becomes_sql(con: duckdb.DuckDBPyConnection, 
     marks = [f'"{prepared.events[0].token}:eventName"', '"\x01eventName\x01"', "'; drop table x; --"]
     odd = []
     for number, mark in enumerate(marks):
-        odd += [event(10 * number, "X", source=mark), event(10 * number + 1, mark, source="iam.amazonaws.com")]
+        odd += [event(10 * number, "X", source=mark), event(10 * number + 1, mark)]
     result = run(con, prepared, [*odd, event(99, "X")])
     assert result.failures == ()
     assert {found["rule_title"]: found["event_count"] for found in rows(result)} == {"service": 1}

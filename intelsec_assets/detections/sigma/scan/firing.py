@@ -153,8 +153,8 @@ def prepare(rules: RuleSet) -> Prepared:
             failures.append(RuleFailure(correlation.rule_id, correlation.title, reason))
             refused.add(correlation.rule_id)
             continue
-        for rule_id, needed in correlation.needed_fields.items():
-            counted.setdefault(rule_id, set()).update(needed, _shown(firing))
+        for name, needed in correlation.needed_fields.items():
+            counted.setdefault(name, set()).update(needed, _shown(firing))
     events = []
     for number, one in enumerate(compiled.rules):
         logsource = owners[one.rule_id].logsource if one.rule_id in owners else {}
@@ -176,13 +176,13 @@ def prepare(rules: RuleSet) -> Prepared:
     for correlation in compiled.correlations:
         if correlation.rule_id in refused:
             continue
-        missing = [rule_id for rule_id in correlation.referenced if rule_id not in known]
+        missing = [name for name in correlation.referenced if name not in known]
         if missing:
             reason = f"counts the rule {missing[0]}, which cannot be used"
             failures.append(RuleFailure(correlation.rule_id, correlation.title, reason))
         elif correlation.rule_id in firings:
             firing = firings[correlation.rule_id]
-            read = {name for rule_id in correlation.referenced for name in known[rule_id].compiled.fields}
+            read = {name for one in correlation.referenced for name in known[one].compiled.fields}
             read_too = {name for names in correlation.needed_fields.values() for name in names}
             shows = tuple(sorted(read | read_too | set(_shown(firing))))
             number = len(compiled.rules) + len(correlations)

@@ -37,7 +37,7 @@ _SHOWN = 20  # unreadable files that are named
 def status(data: Data = None, json: Json = False) -> None:
     """Sources, files taken and unreadable, events and anomalies a day.
 
-    Exit code 1 when files or records could not be used. Example: intelsec audit status --data samples/data
+    Exit code 1 when files or records could not be used, or fetched. Example: intelsec audit status --data samples/data
     """
     from intelsec_assets.detections.audit.landing import Landing
     from intelsec_assets.detections.audit.telemetry import load_telemetry
@@ -49,6 +49,7 @@ def status(data: Data = None, json: Json = False) -> None:
     for source in telemetry.audit:
         files = landing.register.files(source.name)
         states = Counter(file.status for file in files)
+        not_fetched = landing.register.not_fetched(source.name)
         unreadable = [file for file in files if file.reason is not None]
         sources.append(
             {
@@ -65,6 +66,7 @@ def status(data: Data = None, json: Json = False) -> None:
                     {"file": file.key, "status": file.status, "reason": file.reason, "detail": file.detail}
                     for file in unreadable
                 ],
+                "not_fetched": [{"file": file.key, "why": file.why, "since": str(file.since)} for file in not_fetched],
             }
         )
     days = _days(landing)
@@ -72,7 +74,7 @@ def status(data: Data = None, json: Json = False) -> None:
         print_json({"sources": sources, "days": days})
     else:
         _print_status(sources, days)
-    raise typer.Exit(FOUND_SOMETHING if any(source["rejected"] for source in sources) else DONE)
+    raise typer.Exit(FOUND_SOMETHING if any(one["rejected"] or one["not_fetched"] for one in sources) else DONE)
 
 
 @audit.command("show")
@@ -100,7 +102,7 @@ def show(
     for name, value in found.items():
         if name != "event" and value is not None and value != []:
             shown = ", ".join(value) if isinstance(value, list) else str(value)
-            typer.echo(f"{name:<18}{harmless(shown)}")
+            typer.echo(f"{name:<18}{_on_a_line(shown)}")
     typer.echo(jsons.dumps(found["event"], indent=2, ensure_ascii=True))
 
 
@@ -149,6 +151,8 @@ def _read_one(name: str, provider: str | None, *, as_json: bool) -> bool:
         for batch in batches(con, [(delivery, stream)]):
             for row in batch.rows.table.to_pylist():
                 sys.stdout.write(jsons.dumps(row | {"event": _event(row["event"])}, default=str) + "\n")
+            for _, why in batch.broken:
+                fail(f"{name}: cannot be read: {why}; expected an audit log file", WRONG_USE)
             for one in batch.rows.odd:
                 is_odd = True
                 said = {"file": name, "record": one.odd.record, "reason": one.odd.reason, "detail": one.odd.detail}
@@ -156,7 +160,7 @@ def _read_one(name: str, provider: str | None, *, as_json: bool) -> bool:
                     sys.stdout.write(jsons.dumps(said) + "\n")
                 else:
                     text = f"{name}, record {one.odd.record}: {one.odd.reason}: {one.odd.detail}"
-                    typer.echo(harmless(text), err=True)
+                    typer.echo(_on_a_line(text), err=True)
     return is_odd
 
 
@@ -173,6 +177,11 @@ def _opened(name: str, opened: ExitStack) -> tuple[BinaryIO, datetime]:
         return stream, datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError as error:
         fail(f"{name}: cannot be read: {error.strerror}; expected an audit log file", WRONG_USE)
+
+
+def _on_a_line(text: str) -> str:
+    """Harmless, and line breaks as signs: what an event holds must not look like a line of this command."""
+    return harmless(text).replace("\n", "\\n")
 
 
 def _event(text: str) -> Any:
@@ -211,9 +220,13 @@ def _print_status(sources: list[dict[str, Any]], days: list[dict[str, Any]]) -> 
         counts = f"{one['files']:>8,}{one['events']:>12,}{one['rejected']:>10,}{one['unreadable']:>12,}"
         typer.echo(f"{one['source']:<20}{one['provider']:<10}{counts}  {one['location']}")
         for defect in one["defects"][:_SHOWN]:
-            typer.echo(harmless(f"    {defect['file']}: {defect['reason']}: {defect['detail']}"))
+            typer.echo(_on_a_line(f"    {defect['file']}: {defect['reason']}: {defect['detail']}"))
         if len(one["defects"]) > _SHOWN:
             typer.echo(f"    and {len(one['defects']) - _SHOWN:,} more; --json shows all")
+        for file in one["not_fetched"][:_SHOWN]:
+            typer.echo(_on_a_line(f"    {file['file']}: not fetched since {file['since']}: {file['why']}"))
+        if len(one["not_fetched"]) > _SHOWN:
+            typer.echo(f"    and {len(one['not_fetched']) - _SHOWN:,} more not fetched; --json shows all")
     for day in days:
         odd = ", ".join(f"{name} {count:,}" for name, count in day["anomalies"].items())
         typer.echo(f"{day['day']}  {day['events']:>10,} events  {odd}")

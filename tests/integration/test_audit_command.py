@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from intelsec_assets.cli import app
+from intelsec_assets.detections.audit.inbox import FolderInbox, InboxError, Listed
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.taking import take
 from intelsec_assets.detections.audit.telemetry import load_telemetry
@@ -67,6 +68,36 @@ def test_status_without_anything_wrong_is_done(root: Path) -> None:
     taken(root)
 
     assert CliRunner().invoke(app, ["audit", "status", "--data", str(root)]).exit_code == 0
+
+
+def test_status_names_what_could_not_be_fetched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "logs" / "1.json").write_bytes(wrapped([event(1)]))
+
+    def opened(_self: FolderInbox, _file: Listed) -> None:
+        raise InboxError("permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderInbox, "opened", opened)
+        taken(root)
+    shown = CliRunner().invoke(app, ["audit", "status", "--data", str(root)])
+    as_json = CliRunner().invoke(app, ["audit", "status", "--data", str(root), "--json"])
+    taken(root)
+
+    assert (shown.exit_code, as_json.exit_code) == (1, 1)
+    assert "1.json: not fetched since" in shown.stdout
+    (one,) = json.loads(as_json.stdout)["sources"][0]["not_fetched"]
+    assert (one["file"], one["why"]) == ("1.json", "permission denied")
+    assert CliRunner().invoke(app, ["audit", "status", "--data", str(root)]).exit_code == 0
+
+
+def test_line_breaks_of_an_event_make_no_lines_of_their_own(root: Path) -> None:
+    sly = event(1, userIdentity={"type": "IAMUser", "arn": "arn:x\nprovider          gcp"})
+    (root / "logs" / "1.json").write_bytes(wrapped([sly]))
+    taken(root)
+
+    shown = CliRunner().invoke(app, ["audit", "show", sly["eventID"], "--data", str(root)])
+
+    assert [line for line in shown.stdout.splitlines() if line.startswith("provider")] == ["provider          aws"]
 
 
 def test_one_event_is_shown_with_the_whole_of_it(root: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,89 @@ def test_a_file_that_cannot_be_opened_stays_an_arrival(place: Place, monkeypatch
 
     assert intake.not_fetched == {"1.json": "1.json: cannot be read: permission denied"}
     assert intake.files == 1
+    assert place.take().files == 1
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, broken: set[str], after: int) -> None:
+    """Files of some keys fail after so many bytes when they are read for the second time; the first is for the hash."""
+    real = FolderInbox.opened
+
+    class Failing:
+        def __init__(self, stream: Any) -> None:
+            self.stream, self.left = stream, None
+
+        def seek(self, place: int) -> int:
+            self.left = after
+            return int(self.stream.seek(place))
+
+        def read(self, size: int = -1) -> bytes:
+            if self.left is not None:
+                size = min(size, self.left)
+                self.left -= size
+                if not size:
+                    raise OSError(5, "Input/output error")
+            return bytes(self.stream.read(size))
+
+    @contextmanager
+    def opened(self: FolderInbox, file: Listed) -> Iterator[Any]:
+        with real(self, file) as stream:
+            yield Failing(stream) if file.key in broken else stream
+
+    monkeypatch.setattr(FolderInbox, "opened", opened)
+
+
+@pytest.mark.parametrize("after", [0, 300, 700])
+def test_a_file_that_breaks_off_while_it_is_read_costs_nothing_of_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    place.deliver("a.json", lines([event(1), event(2)]))
+    place.deliver("b.json", lines([event(3), event(4)]))
+    place.deliver("c.json", lines([event(5)]))
+    breaking(monkeypatch, {"b.json"}, after)
+    intake = place.take()
+    (noted,) = place.landing.register.not_fetched("trail")
+    monkeypatch.undo()
+
+    assert intake.files == 2
+    assert list(intake.not_fetched) == ["b.json"]
+    assert (noted.key, noted.since) == ("b.json", NOW)
+    assert "Input/output error" in noted.why
+    assert place.take().files == 1
+    assert place.landing.register.not_fetched("trail") == []
+    assert [row[0] for row in place.events()] == ids(1, 2, 3, 4, 5)
+
+
+def test_files_that_cannot_be_read_do_not_keep_out_those_that_come_after(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.json", "b.json"):
+        place.deliver(name, wrapped([event(1)]))
+    place.deliver("c.json", wrapped([event(3)]))
+    breaking(monkeypatch, {"a.json", "b.json"}, 0)
+
+    taken = [place.take(max_files=2).files for _ in range(2)]
+
+    assert taken == [0, 1]
+    assert [file.key for file in place.landing.register.not_fetched("trail")] == ["a.json", "b.json"]
+
+
+def test_a_folder_that_may_not_be_listed_costs_nothing_of_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.deliver("closed/1.json", wrapped([event(1)]))
+    place.deliver("open/2.json", wrapped([event(2)]))
+    real = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    intake = place.take()
+    monkeypatch.undo()
+
+    assert (intake.files, list(intake.not_fetched)) == (1, ["closed"])
     assert place.take().files == 1
 
 

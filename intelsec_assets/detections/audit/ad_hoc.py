@@ -201,6 +201,8 @@ def _read_slowly(
     for one, paths in by_provider.items():
         with ExitStack() as opened:
             for batch in batches(con, ((_delivery(path, one), _open(path, opened)) for path in paths)):
+                for delivery, why in batch.broken:
+                    raise EventError(f"{delivery.file}: cannot be read: {why}")
                 rejected += batch.rows.odd
                 digests += sum(read.is_digest for read in batch.complete)
                 con.register("audit_read_rows", batch.rows.table)

@@ -45,10 +45,11 @@ class FileRead:
 
 @dataclass
 class Batch:
-    """Rows of some files, and which files are complete with it."""
+    """Rows of some files, which files are complete with it, and which broke off while they were read, and why."""
 
     rows: Typed
     complete: list[FileRead]
+    broken: list[tuple[Delivery, str]] = field(default_factory=list)
 
 
 def batches(
@@ -56,8 +57,9 @@ def batches(
 ) -> Iterator[Batch]:
     """Rows of files of one provider, in the order of the files.
 
-    The caller opens each file as it is asked for and may close it when it is asked for the next. Errors of the stream
-    itself (OSError, a lost connection) pass through: what could not be fetched is not taken for a bad file.
+    The caller opens each file as it is asked for and may close it when it is asked for the next. A file whose stream
+    fails (OSError, a lost connection) is in `broken` and never complete: what could not be fetched is no bad file, and
+    it costs nothing of the others.
     """
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
         waiting: list[tuple[Future[Typed], _Gathered]] = []
@@ -76,6 +78,7 @@ class _Gathered:
     parts: list[Part] = field(default_factory=list)
     reads: dict[Delivery, FileRead] = field(default_factory=dict)
     complete: list[FileRead] = field(default_factory=list)
+    broken: list[tuple[Delivery, str]] = field(default_factory=list)
     records: int = 0
 
 
@@ -84,23 +87,27 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterat
     for delivery, stream in files:
         read = FileRead(delivery)
         unpacking = Unpacking(stream)
-        for frame in frames(unpacking.blocks()):
-            if unpacking.cut is not None and any(odd.reason == "empty" for odd in frame.odd):
-                continue  # it is not empty, it was cut before its first record
-            read.is_digest = read.is_digest or frame.is_digest
-            gathered.parts.append((frame, delivery))
-            gathered.reads[delivery] = read
-            gathered.records += len(frame.events)
-            if gathered.records >= together:
-                yield gathered
-                gathered = _Gathered()
+        try:
+            for frame in frames(unpacking.blocks()):
+                if unpacking.cut is not None and any(odd.reason == "empty" for odd in frame.odd):
+                    continue  # it is not empty, it was cut before its first record
+                read.is_digest = read.is_digest or frame.is_digest
+                gathered.parts.append((frame, delivery))
+                gathered.reads[delivery] = read
+                gathered.records += len(frame.events)
+                if gathered.records >= together:
+                    yield gathered
+                    gathered = _Gathered()
+        except OSError as error:
+            gathered.broken.append((delivery, f"it broke off while it was read: {error.strerror or error}"))
+            continue
         if unpacking.cut is not None:
             odd = Odd(0, unpacking.cut.reason, unpacking.cut.detail)
             gathered.parts.append((Frame(pa.array([], pa.string()), pa.array([], pa.int64()), [odd]), delivery))
         read.size = unpacking.size
         gathered.reads[delivery] = read
         gathered.complete.append(read)
-    if gathered.parts or gathered.complete:
+    if gathered.parts or gathered.complete or gathered.broken:
         yield gathered
 
 
@@ -129,4 +136,4 @@ def _finished(future: Future[Typed], gathered: _Gathered) -> Batch:
         # a file whose only record is none has a reason too
         if read.reason is None or one.odd.record == 0:
             read.reason, read.detail = one.odd.reason, one.odd.detail
-    return Batch(rows, gathered.complete)
+    return Batch(rows, gathered.complete, gathered.broken)

@@ -41,6 +41,16 @@ class Taken:
     taken_at: datetime
 
 
+@dataclass(frozen=True)
+class NotFetched:
+    """A file that is there and could not be read to its end; it stays an arrival."""
+
+    source: str
+    key: str
+    why: str
+    since: datetime  # when it was first tried
+
+
 class Register:
     """What has been taken, for several processes at once."""
 
@@ -76,6 +86,20 @@ class Register:
                 [_row(file) for file in files],
             )
 
+    def not_fetched(self, source: str) -> list[NotFetched]:
+        """Files of a source that could not be read when they were last tried, by key."""
+        rows = self._rows("select key, why, since from not_fetched where source = ? order by key", (source,))
+        return [NotFetched(source, str(key), str(why), datetime.fromisoformat(str(at))) for key, why, at in rows]
+
+    def note_not_fetched(self, source: str, files: Iterable[NotFetched]) -> None:
+        """Note which files of a source could not be read, in place of all that were noted before."""
+        with self._writing() as con:
+            con.execute("delete from not_fetched where source = ?", (source,))
+            con.executemany(
+                "insert or replace into not_fetched (source, key, why, since) values (?, ?, ?, ?)",
+                [(source, file.key, file.why, file.since.isoformat()) for file in files],
+            )
+
     def _rows(self, query: str, parameters: tuple[str, ...]) -> Iterator[tuple[object, ...]]:
         if not self.path.exists():
             return iter(())
@@ -98,7 +122,8 @@ class Register:
                 con.execute("pragma synchronous = full")  # noted means on disk
                 with con:
                     con.execute("begin immediate")
-                    con.execute(read_sql("intelsec_assets.detections.audit", "register"))
+                    for statement in ("register", "not_fetched"):
+                        con.execute(read_sql("intelsec_assets.detections.audit", statement))
                     yield con
         except (sqlite3.OperationalError, OSError) as error:
             raise EventError(f"{self.path}: the register of audit logs cannot be written: {error}") from error

@@ -20,7 +20,7 @@ from intelsec_assets.detections.audit.delivery import delivered_at
 from intelsec_assets.detections.audit.inbox import Inbox, InboxError, Listed, arrivals, inbox
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.reading import Batch, FileRead, batches
-from intelsec_assets.detections.audit.register import Taken
+from intelsec_assets.detections.audit.register import NotFetched, Taken
 from intelsec_assets.detections.audit.telemetry import AuditSource
 from intelsec_assets.detections.audit.typed import Delivery
 
@@ -55,15 +55,25 @@ def take(
     client: Any = None,
     max_files: int | None = None,
 ) -> Intake:
-    """Take what has arrived of a source, at most `max_files`. Files in `not_fetched` stay arrivals.
+    """Take what has arrived of a source, at most `max_files`. Files in `not_fetched` stay arrivals and are registered.
 
     Raises InboxError if the place itself cannot be reached, EventError if nothing can be written.
     """
     place = inbox(source, data_root, client=client)
     arrived = arrivals(place.listing(), landing.register.known(source.name)).all
-    chosen = arrived if max_files is None else arrived[:max_files]
+    failed = {one.key: one for one in landing.register.not_fetched(source.name)}
+    # what failed before must not keep out what has come since
+    in_turn = sorted(arrived, key=lambda file: file.key in failed)
+    chosen = tuple(in_turn if max_files is None else in_turn[:max_files])
     intake = Intake(source.name, is_complete=len(chosen) == len(arrived))
     _Taking(landing, source, place, clock, intake).run(con, chosen)
+    waiting = {file.key for file in in_turn[len(chosen) :]}
+    now = [one for one in failed.values() if one.key in waiting]
+    for key, why in sorted(intake.not_fetched.items()):
+        since = failed[key].since if key in failed else clock()
+        now.append(NotFetched(source.name, key, why, since))
+    if now != list(failed.values()):
+        landing.register.note_not_fetched(source.name, now)
     return intake
 
 
@@ -112,6 +122,9 @@ class _Taking:
 
     def _gather(self, batch: Batch) -> None:
         self.complete += batch.complete
+        for delivery, why in batch.broken:
+            self.intake.not_fetched[delivery.file] = why
+            del self.listed[delivery.file]
         if batch.rows.table.num_rows:
             self.rows.append(batch.rows.table)
         if batch.rows.odd:

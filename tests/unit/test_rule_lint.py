@@ -169,16 +169,16 @@ def test_a_title_used_twice_is_told(tmp_path):
     [
         ("2025-10-20", ("error", "exception-expired")),
         ("2025-10-25", ("warning", "exception-end")),
-        ("2027-10-21", ("warning", "exception-end")),
         ("2025-12-31", None),
     ],
 )
-def test_an_exception_that_has_ended_or_hardly_ends_is_told(tmp_path, expires, expected):
+def test_an_exception_that_has_ended_or_ends_soon_is_told(tmp_path, expires, expected):
     folder = repository(tmp_path)
     write_rule(folder)
     (tmp_path / "detections" / "exceptions").mkdir()
     exception = {
         "title": "Rotation",
+        "date": "2025-10-01",
         "logsource": RULE["logsource"],
         "filter": {"rules": [RULE["id"]], "s": {"userIdentity.userName": "rotation"}, "condition": "not s"},
         "intelsec": {"reason": "The nightly rotation.", "expires": expires},
@@ -186,6 +186,38 @@ def test_an_exception_that_has_ended_or_hardly_ends_is_told(tmp_path, expires, e
     (tmp_path / "detections" / "exceptions" / "rotation.yml").write_text(yaml.safe_dump(exception, sort_keys=False))
 
     assert messages(folder) == ([expected] if expected else [])
+
+
+def test_an_exception_under_which_a_sample_of_the_attack_stays_quiet_is_told(tmp_path):
+    folder = repository(tmp_path)
+    write_rule(folder)
+    (tmp_path / "detections" / "exceptions").mkdir()
+    exception = {
+        "title": "Too wide",
+        "date": "2025-10-01",
+        "logsource": RULE["logsource"],
+        "filter": {"rules": [RULE["id"]], "s": {"eventSource|endswith": "amazonaws.com"}, "condition": "not s"},
+        "intelsec": {"reason": "The nightly rotation.", "expires": "2025-12-31"},
+    }
+    (tmp_path / "detections" / "exceptions" / "wide.yml").write_text(yaml.safe_dump(exception, sort_keys=False))
+
+    found = lint(folder, root=tmp_path, as_of=AS_OF)
+
+    assert {m.code for m in found} == {"exception-hides-sample"}
+    assert {m.severity for m in found} == {"error"}
+
+
+def test_a_mode_for_a_rule_that_is_not_there_is_told(tmp_path):
+    folder = repository(tmp_path)
+    write_rule(folder)
+    entry = {"mode": "test", "reason": "over its noise budget", "begins": "2025-10-01", "expires": "2025-10-31"}
+    modes = tmp_path / "detections" / "modes.yml"
+    modes.write_text(yaml.safe_dump({"no-such-rule": entry, RULE["id"]: entry}))
+
+    (found,) = lint(folder, root=tmp_path, as_of=AS_OF)
+
+    assert (found.severity, found.code) == ("error", "modes")
+    assert "'no-such-rule'" in found.text
 
 
 def test_only_the_rule_asked_for_is_spoken_of(tmp_path):

@@ -14,6 +14,7 @@ from tests.written_rules import EVENT, RULE, changed, correlated, line_of, repos
 
 EXCEPTION = {
     "title": "Keys of the rotation",
+    "date": "2025-10-21",
     "logsource": {"product": "aws", "service": "cloudtrail"},
     "filter": {
         "rules": [RULE["id"]],
@@ -208,6 +209,15 @@ def test_an_exception_applies_through_its_last_day_and_changes_the_digest(tmp_pa
         ({"logsource/service": "guardduty"}, "has another logsource"),
         ({"intelsec/reason": "noise"}, "says in a sentence"),
         ({"intelsec/expires": "soon"}, "YYYY-MM-DD"),
+        ({"intelsec/expires": "2026-04-20"}, "180 days are the longest"),
+        ({"date": None}, "expected the first day"),
+        ({"filter/rotation": {"userIdentity.userName": "*"}}, "would silence it"),
+        ({"filter/rotation": {"userIdentity.userName|contains": ""}}, "would silence it"),
+        ({"filter/rotation": {"userIdentity.userName|exists": True}}, "would silence it"),
+        ({"filter/rotation": {"userIdentity.userName|re": ".*"}}, "would silence it"),
+        ({"filter/rotation": {"userIdentity.userName": ["rotation", "**"]}}, "would silence it"),
+        ({"filter/rotation": [{"userIdentity.userName": "rotation"}, {"eventName": "*"}]}, "would silence it"),
+        ({"filter/rotation": dict(RULE["detection"]["selection"])}, "would silence it"),
         ({"intelsec": None}, "is missing"),
         ({"intelsec/owner": "me"}, "unknown key 'owner'"),
     ],

@@ -14,7 +14,9 @@ from tests.unit.detection_rows import TODAY
 
 
 def override(rule: str, mode: str = "test", expires: date = TODAY) -> ModeOverride:
-    return ModeOverride(rule, mode, "over its noise budget: 40 a day", expires, "ana", "ab12")
+    return ModeOverride(
+        rule, mode, "over its noise budget: 40 a day", expires, "ana", "ab12", TODAY - timedelta(days=7)
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -38,6 +40,8 @@ def test_a_mode_ends_with_its_day() -> None:
     overrides = {"a": override("a")}
 
     assert modes_on(overrides, TODAY) == {"a": "test"}
+    assert modes_on(overrides, TODAY - timedelta(days=7)) == {"a": "test"}
+    assert modes_on(overrides, TODAY - timedelta(days=8)) == {}, "days before it began ran in the rule's own mode"
     assert modes_on(overrides, TODAY + timedelta(days=1)) == {}
 
 
@@ -47,6 +51,7 @@ def test_every_problem_is_named_with_its_line(tmp_path: Path) -> None:
         "a:\n  mode: off\n  reason: no\n  expires: soon\n"
         "b: 3\n"
         "c:\n  mode: test\n  reason: long enough a reason\n  expires: 2026-01-01\n  more: 1\n"
+        "d:\n  mode: test\n  reason: long enough a reason\n  begins: 2025-01-01\n  expires: 2026-01-02\n"
     )
 
     with pytest.raises(RuleError) as error:
@@ -58,6 +63,8 @@ def test_every_problem_is_named_with_its_line(tmp_path: Path) -> None:
         "modes.yml:4: a: `expires` is 'soon'",
         "modes.yml:5: b: expected mode",
         "modes.yml:10: c: unknown key 'more'",
+        "c: `begins` is None",
+        "modes.yml:15: d: holds from 2025-01-01 to 2026-01-02; 365 days are the longest",
     ):
         assert said in str(error.value)
 

@@ -161,7 +161,8 @@ def test_context_of_another_providers_event_with_the_same_id_is_not_this_ones(
     states = {"aws": "absent", "azure": "present"}
     names = ", ".join(f'null as "{name}"' for name in CONTEXT_FIELDS if name != "context.ticket.state")
     told = " union all ".join(
-        f"select '{provider}' as provider, '{id_of(made)}' as event_id, {names}, '{state}' as \"context.ticket.state\""
+        f"select '{provider}' as provider, '{made['eventID']}' as event_id, {names}, "
+        f"'{state}' as \"context.ticket.state\""
         for provider, state in states.items()
     )
     (found,) = rows(scan(con, rules, con.from_arrow(landed(con, [made])), context=con.sql(told)))

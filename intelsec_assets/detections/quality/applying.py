@@ -50,7 +50,7 @@ def apply(proposal: Proposal, rule: Rule, folder: Path, *, author: str, day: dat
     else:
         overrides = read_modes(path)
         overrides[proposal.rule_id] = ModeOverride(
-            proposal.rule_id, proposal.mode, proposal.reason, proposal.expires, author, proposal.proposal_id
+            proposal.rule_id, proposal.mode, proposal.reason, proposal.expires, author, proposal.proposal_id, day
         )
         text = modes_text(overrides.values())
     if not dry_run:

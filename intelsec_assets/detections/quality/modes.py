@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 # not among the exceptions: those are Sigma filters, which every Sigma tool can read
 MODES_FILE = "modes.yml"
 
-_KEYS = ("mode", "reason", "expires", "author", "proposal")
+LONGEST = timedelta(days=365)  # what is for longer belongs into the rule
+
+_KEYS = ("mode", "reason", "begins", "expires", "author", "proposal")
 _HEAD = """\
 # Rules in another mode than their rule.yml says, by rule id. Written by `intelsec rules proposals --apply`; to end one
-# before its time, delete its entry. `expires` is the last day it holds, UTC; after it the rule's own mode counts again.
+# before its time, delete its entry. `begins` and `expires` are the first and last day it holds, UTC; before and after,
+# the rule's own mode counts.
 """
 
 
@@ -40,10 +43,11 @@ class ModeOverride:
     expires: date  # the last day it holds, UTC
     author: str
     proposal: str
+    begins: date  # the first: days before it ran in the rule's own mode and stay so
 
     def holds_on(self, day: date) -> bool:
-        """Whether it still holds on that day."""
-        return day <= self.expires
+        """Whether it holds on that day, its first and its last included."""
+        return self.begins <= day <= self.expires
 
 
 def read_modes(path: Path) -> dict[str, ModeOverride]:
@@ -70,6 +74,7 @@ def read_modes(path: Path) -> dict[str, ModeOverride]:
                     date.fromisoformat(str(entry["expires"])),
                     str(entry.get("author", "")),
                     str(entry.get("proposal", "")),
+                    date.fromisoformat(str(entry["begins"])),
                 )
     if problems:
         raise RuleError("\n".join(problems))
@@ -86,10 +91,15 @@ def _problems(rule_id: str, entry: Any, located: LocatedYaml) -> Iterable[tuple[
         yield located.line((rule_id, "mode")), f"`mode` is {entry.get('mode')!r}; expected {TEST} or {RETIRED}"
     if not isinstance(entry.get("reason"), str) or len(entry["reason"].strip()) < 10:
         yield located.line((rule_id, "reason")), "`reason` says in a sentence why"
-    try:
-        date.fromisoformat(str(entry.get("expires")))
-    except ValueError:
-        text = f"`expires` is {entry.get('expires')!r}; expected the last day it holds, YYYY-MM-DD"
+    days = {}
+    for key, which in (("begins", "first"), ("expires", "last")):
+        try:
+            days[key] = date.fromisoformat(str(entry.get(key)))
+        except ValueError:
+            text = f"`{key}` is {entry.get(key)!r}; expected the {which} day it holds, YYYY-MM-DD"
+            yield located.line((rule_id, key)), text
+    if len(days) == 2 and days["expires"] - days["begins"] > LONGEST:
+        text = f"holds from {days['begins']} to {days['expires']}; {LONGEST.days} days are the longest"
         yield located.line((rule_id, "expires")), text
 
 
@@ -116,6 +126,7 @@ def modes_text(overrides: Iterable[ModeOverride]) -> str:
         one.rule_id: {
             "mode": one.mode,
             "reason": one.reason,
+            "begins": one.begins.isoformat(),
             "expires": one.expires.isoformat(),
             "author": one.author,
             "proposal": one.proposal,

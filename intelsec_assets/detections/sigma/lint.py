@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,13 +18,17 @@ from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
 
 from intelsec_assets.detections.audit import fields
-from intelsec_assets.detections.errors import EventError
+from intelsec_assets.detections.errors import EventError, RuleError
+from intelsec_assets.detections.quality.modes import MODES_FILE, read_modes
 from intelsec_assets.detections.sigma import lint_items, lint_rules
 from intelsec_assets.detections.sigma.attack import AttackTables, attack_tables
 from intelsec_assets.detections.sigma.lint_walk import ERROR, LintMessage, message
 from intelsec_assets.detections.sigma.rules import RulesRefused, load_rules
-from intelsec_assets.detections.sigma.rules_exceptions import read_exceptions
+from intelsec_assets.detections.sigma.rules_exceptions import RuleException, read_exceptions
 from intelsec_assets.detections.sigma.rules_reading import RuleDocument, RuleFile, read_rule_file
+from intelsec_assets.detections.sigma.samples import POSITIVE
+from intelsec_assets.detections.sigma.samples_run import run_rule
+from intelsec_assets.engine import session
 
 
 def lint(
@@ -51,7 +56,12 @@ def lint(
     for file in files:
         found += file_messages(file, root, tables)
     found += _repeated_titles(files)
-    found += lint_rules.exception_messages(tuple(read_exceptions(place)[0]), as_of)
+    exceptions_read = read_exceptions(place)[0]
+    found += lint_rules.exception_messages(tuple(exceptions_read), as_of)
+    found += _hidden_samples(folder, place, [one for one in exceptions_read if one.expires >= as_of])
+    found += _mode_messages(
+        folder.parent / MODES_FILE, {name for file in files for d in file.documents for name in d.names}
+    )
     return sorted({m for m in found if only is None or m.rule == only})
 
 
@@ -92,6 +102,46 @@ def _load_messages(folder: Path, exceptions: Path) -> Iterator[LintMessage]:
         for problem in error.problems:
             remedy = "the rule is not loaded before this is corrected"
             yield LintMessage(problem.file, problem.line, "cannot-load", ERROR, problem.rule, problem.text, remedy)
+
+
+def _hidden_samples(folder: Path, place: Path, exceptions: list[RuleException]) -> Iterator[LintMessage]:
+    """Exceptions under which an event written as an attack no longer makes its rule fire."""
+    if not exceptions:
+        return
+    try:
+        rules = load_rules(folder, exceptions=place)
+    except RulesRefused:  # said already
+        return
+    with session() as con:
+        for exception in exceptions:
+            filtered = replace(rules, exceptions=(exception,))
+            for rule in rules.rules:
+                names = {str(d.get(key)) for d in rule.documents for key in ("id", "name")}
+                if not names & set(exception.rules):
+                    continue
+                samples = [sample for sample in rule.samples if sample.kind == POSITIVE]
+                before, after = (run_rule(con, one, rule, samples) for one in (rules, filtered))
+                for fired, now in zip(before, after, strict=True):
+                    if fired.passed and not now.passed:
+                        text = f"under it {rule.name} no longer fires on {now.sample}"
+                        remedy = "narrow it, so that what the rule is for still shows"
+                        yield LintMessage(
+                            exception.path, 1, "exception-hides-sample", ERROR, exception.path.stem, text, remedy
+                        )
+
+
+def _mode_messages(path: Path, names: set[str]) -> Iterator[LintMessage]:
+    try:
+        overrides = read_modes(path)
+    except RuleError as error:
+        for problem in str(error).splitlines():
+            yield LintMessage(
+                path, 1, "modes", ERROR, path.stem, problem, "the modes are not read before it is corrected"
+            )
+        return
+    for rule_id in sorted(set(overrides) - names):
+        text = f"there is no rule {rule_id!r}, so the mode of none is changed"
+        yield LintMessage(path, 1, "modes", ERROR, path.stem, text, "give the id of a rule, or remove the entry")
 
 
 def _repeated_titles(files: list[RuleFile]) -> Iterator[LintMessage]:

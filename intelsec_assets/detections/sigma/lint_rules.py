@@ -23,7 +23,6 @@ from intelsec_assets.detections.sigma.rules_reading import META, RuleDocument, R
 _FOLDER = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*$")
 LONGEST_WINDOW = timedelta(hours=24)  # each day's scan reads this much of the days before
 SOON = timedelta(days=7)
-LONGEST_EXCEPTION = timedelta(days=365)
 
 
 def head_messages(file: RuleFile, document: RuleDocument, tables: AttackTables, root: Path) -> Iterator[LintMessage]:
@@ -209,11 +208,6 @@ def exception_messages(exceptions: tuple[RuleException, ...], as_of: date) -> It
             remedy = "remove the file, or judge the matches again and set a new end"
         elif left <= SOON:
             text, remedy = f"ends on {exception.expires}", "judge its matches again before it does"
-        elif left > LONGEST_EXCEPTION:
-            text, remedy = (
-                f"ends on {exception.expires} only",
-                "a year is the longest; put what is for ever into the rule",
-            )
         if text:
             code = "exception-expired" if severity == ERROR else "exception-end"
             yield LintMessage(exception.path, line, code, severity, exception.path.stem, text, remedy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from sigma.rule import SigmaRule
 
 from intelsec_assets.detections.sigma.rules_reading import META, RuleDocument, RuleFile, RuleProblem, read_documents
 from intelsec_assets.feeds.located_yaml import LocatedYaml
+
+# what is harmless for longer belongs into the rule
+LONGEST = timedelta(days=180)
 
 _KEYS = {"reason", "expires", "proposed_from", "author"}
 
@@ -80,13 +83,13 @@ def read_exception(text: str, path: Path) -> tuple[RuleException | None, list[Ru
     located, values = document.located, document.values
     meta = located.value.get(META) if isinstance(located.value, dict) else None
     expires = _meta(result, located, meta)
+    begins = _begins(result, located, values, expires)
     references = _filter(result, document)
-    if result.problems or expires is None or not isinstance(meta, dict):
+    if result.problems or expires is None or begins is None or not isinstance(meta, dict):
         return None, result.problems
     title = str(values.get("title") or path.stem)
     origins = tuple(str(origin) for origin in _listed(meta.get("proposed_from")))
     reason = str(meta["reason"]).strip()
-    begins = _date(values.get("date")) or date.min
     return RuleException(title, path, references, reason, expires, begins, origins, text, values), []
 
 
@@ -106,6 +109,12 @@ def exception_problems(exception: RuleException, documents: dict[str, RuleDocume
             problem(f"names the correlation {reference!r}, which filters do not reach; name what it counts: {inner}")
         elif isinstance(document.parsed, SigmaRule) and document.parsed.logsource not in exception.filter().logsource:
             problem(f"has another logsource than the rule {reference!r}, so it would not apply; copy the rule's")
+        else:
+            for name in _wide_selections(exception.values, document.values):
+                problem(
+                    f"the selection {name!r} says nothing that the rule {reference!r} does not ask for anyway, so it "
+                    "would silence it; add what tells the harmless events apart"
+                )
     return wrong
 
 
@@ -122,6 +131,17 @@ def _meta(result: RuleFile, located: LocatedYaml, meta: Any) -> date | None:
         text = f"`expires` is {meta.get('expires')!r}; expected the last day it applies, YYYY-MM-DD"
         result.problem(located.line((META, "expires")), text)
     return expires
+
+
+def _begins(result: RuleFile, located: LocatedYaml, values: dict[str, Any], expires: date | None) -> date | None:
+    begins = _date(values.get("date"))
+    if begins is None:
+        text = f"`date` is {values.get('date')!r}; expected the first day it applies, YYYY-MM-DD"
+        result.problem(located.line(("date",)), text)
+    elif expires is not None and expires - begins > LONGEST:
+        text = f"applies from {begins} to {expires}; {LONGEST.days} days are the longest: judge its matches again then"
+        result.problem(located.line((META, "expires")), text)
+    return begins
 
 
 def _date(value: Any) -> date | None:
@@ -145,6 +165,39 @@ def _filter(result: RuleFile, document: RuleDocument) -> tuple[str, ...]:
         text = "the condition is joined by AND as written, so it must begin with `not`, for example `not selection`"
         result.problem(located.line(("filter", "condition")), text)
     return tuple(reference.reference for reference in parsed.filter.rules)
+
+
+def _wide_selections(values: dict[str, Any], rule: dict[str, Any]) -> list[str]:
+    """Selections of a filter that narrow nothing: bare wildcards, and values the rule itself asks for."""
+    asked: dict[str, set[str]] = {}
+    detection = rule.get("detection")
+    for selection in detection.values() if isinstance(detection, dict) else ():
+        for entry in _listed(selection):
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                asked.setdefault(str(key), set()).update(str(one).lower() for one in _listed(value))
+    selections = {key: value for key, value in values["filter"].items() if key not in ("rules", "condition")}
+    return [name for name, selection in selections.items() if any(_is_wide(one, asked) for one in _listed(selection))]
+
+
+def _is_wide(entry: Any, asked: dict[str, set[str]]) -> bool:
+    """Whether every item of a selection, or of an alternative of it, holds for whatever the rule matches."""
+    if not isinstance(entry, dict):
+        return _is_bare("", entry)
+    return all(
+        any(_is_bare(str(key), one) or str(one).lower() in asked.get(str(key), ()) for one in _listed(value))
+        for key, value in entry.items()
+    )
+
+
+def _is_bare(key: str, value: Any) -> bool:
+    """Whether a value fits any text: `*`, an empty part of a text, `exists: true`, an expression that asks nothing."""
+    modifiers, text = key.split("|")[1:], str(value)
+    if "exists" in modifiers:
+        return value is True
+    if "re" in modifiers:
+        return not any(character.isalnum() for character in text)
+    partly = bool({"contains", "startswith", "endswith"} & set(modifiers))
+    return value is not None and not text.strip("*?") and (partly or bool(text))
 
 
 def _listed(value: Any) -> list[Any]:

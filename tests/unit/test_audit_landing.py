@@ -113,6 +113,61 @@ def test_of_an_event_delivered_twice_the_first_delivery_counts_in_whatever_order
     ]
 
 
+def named(place: Place) -> dict[str, tuple[str, list[str]]]:
+    found = build_events(place.con, place.landing.landed(DAY).parts, DAY)
+    rows = found.project("event_id, event_name, anomalies").fetchall()
+    assert len(rows) == len({row[0] for row in rows})
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def test_an_event_cannot_hide_behind_the_id_of_another(place: Place) -> None:
+    early, late = datetime(2026, 8, 20, 13, tzinfo=UTC), datetime(2026, 8, 20, 14, tzinfo=UTC)
+    place.deliver("real.json", wrapped([event(1), event(2)]), late)
+    place.deliver("again.json", wrapped([event(1), dict(reversed(event(1).items()))]), late)
+    place.deliver("shadow.json", wrapped([event(1, eventName="DescribeRegions")]), early)
+    place.deliver("third.json", wrapped([event(1, eventName="GetUser")]), NOW)
+    place.take()
+    one, two = ids(1, 2)
+
+    assert named(place) == {
+        one: ("DescribeRegions", []),
+        f"{one}~2": ("CreateAccessKey", ["id_conflict"]),
+        f"{one}~3": ("GetUser", ["id_conflict"]),
+        two: ("CreateAccessKey", []),
+    }
+    found = find_event(place.con, place.landing, f"{one}~2")
+    assert found is not None
+    assert (found["event_name"], found["event_id"]) == ("CreateAccessKey", f"{one}~2")
+    assert find_event(place.con, place.landing, f"{one}~4") is None
+
+
+def test_an_event_delivered_under_an_id_that_would_be_given_is_kept_too(place: Place) -> None:
+    one = ids(1)[0]
+    place.deliver("1.json", wrapped([event(1), event(1, eventName="A"), event(1, eventID=f"{one}~2", eventName="B")]))
+    place.take()
+
+    assert named(place) == {
+        one: ("CreateAccessKey", []),
+        f"{one}~2": ("B", []),
+        f"{one}~2~": ("A", ["id_conflict"]),
+    }
+
+
+def test_a_day_with_events_of_one_id_has_the_same_bytes_however_it_was_taken(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Place(tmp_path / "other", place.con)
+    names = ["A", "B", "C", "A", "D", "B"]
+    for number, name in enumerate(names):
+        place.deliver(f"{number}.json", wrapped([event(1, eventName=name), event(2)]))
+    place.take()
+    for number, name in reversed(list(enumerate(names))):
+        other.deliver(f"{number}.json", wrapped([event(1, eventName=name), event(2)]))
+        other.take()
+
+    assert len(named(place)) == 5
+    assert other.built() == place.built() == place.built()
+
+
 def test_a_file_that_changed_is_taken_again_and_adds_what_is_new(place: Place) -> None:
     place.deliver("1.ndjson", lines([event(1), event(2)]))
     place.take()

@@ -5,6 +5,7 @@ Writing them to the lake is the business of the assets; when a day is built agai
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,26 +13,77 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from duckdb import ColumnExpression, ConstantExpression
+import pyarrow as pa
+from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
 from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.repair import in_one_order
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
 from intelsec_assets.engine import read_sql, sql_text
 from intelsec_assets.tables import Table
+
+_RENAMED = pa.schema([(name, pa.string()) for name in ("of", "id", "content", "new_id")])
+_TEXTS = 1000  # of one id, held at once
 
 
 def build_events(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: date) -> duckdb.DuckDBPyRelation:
     """Rows of CLOUD_AUDIT_EVENTS of a day. Of an event delivered twice the first delivery counts, by when and name.
 
-    The same parts give the same rows, in whatever batches and order their files were taken.
+    Events of one id that say different things are all kept: the first has the id, the others `ID~2`, `ID~3` and so on
+    and the anomaly `id_conflict`, for whoever chooses ids must not hide an event behind another. The same parts give
+    the same rows, in whatever batches and order their files were taken.
     """
     if not parts:
         return _nothing(con, CLOUD_AUDIT_EVENTS)
-    rows = _of_day(con, parts, day)
+    return _without_repeats(con, _of_day(con, parts, day))
+
+
+def _without_repeats(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     repeats = rows.aggregate("count(*) - count(distinct (provider, event_id))").fetchall()
     if repeats[0][0] == 0:  # nearly every day of one trail: then nothing need be put in order
         return rows
-    found = rows.query("parts", read_sql("intelsec_assets.detections.audit", "day"))
+    renamed = _renamed(rows)
+    if not renamed.num_rows:  # what came twice says the same
+        return _query(rows.project(", ".join(["*", *(f'null::varchar as "{name}"' for name in _RENAMED.names)])), "day")
+    same = "parts.provider = renamed.of and parts.event_id = renamed.id and sha256(parts.event) = renamed.content"
+    joined = rows.set_alias("parts").join(con.from_arrow(renamed).set_alias("renamed"), same, how="left")
+    return _query(joined, "day")
+
+
+def _renamed(rows: duckdb.DuckDBPyRelation) -> pa.Table:
+    """Which texts of which id are another event than the first of that id, and the id they get.
+
+    Texts that differ in the order of their keys only are one event.
+    """
+    taken = set(rows.filter("contains(event_id, '~')").project("provider, event_id").fetchall())
+    named: list[tuple[str, str, str, str]] = []
+    of, names = ("", ""), dict[str, str]()
+    for some in _query(rows, "conflicts").to_arrow_reader(_TEXTS):
+        for provider, event_id, event, content in zip(*(column.to_pylist() for column in some.columns), strict=True):
+            if of != (provider, event_id):
+                of, names = (provider, event_id), {}
+            same = hashlib.sha256(in_one_order(event).encode("utf-8", "replace")).hexdigest()
+            if same not in names:
+                names[same] = _free(event_id, len(names) + 1, provider, taken)
+            if names[same] != event_id:
+                named.append((provider, event_id, content, names[same]))
+    columns = zip(*named, strict=True) if named else ([],) * len(_RENAMED)
+    return pa.table(dict(zip(_RENAMED.names, map(list, columns), strict=True)), schema=_RENAMED)
+
+
+def _free(event_id: str, place: int, provider: str, taken: set[tuple[str, str]]) -> str:
+    """The id of the event at a place among those of one id. An event may be delivered under the very id made here."""
+    if place == 1:
+        return event_id
+    name = f"{event_id}~{place}"
+    while (provider, name) in taken:
+        name += "~"
+    taken.add((provider, name))
+    return name
+
+
+def _query(rows: duckdb.DuckDBPyRelation, statement: str) -> duckdb.DuckDBPyRelation:
+    found = rows.query("parts", read_sql("intelsec_assets.detections.audit", statement))
     assert found is not None  # a query gives rows
     return found
 
@@ -79,12 +131,14 @@ def day_counts(con: duckdb.DuckDBPyConnection, landing: Landing) -> Iterator[Day
 
 def find_event(con: duckdb.DuckDBPyConnection, landing: Landing, event_id: str) -> dict[str, Any] | None:
     """Columns of an event that has landed, the newest day first; None if none of that id has."""
+    named, first = ColumnExpression("event_id"), ConstantExpression(event_id.partition("~")[0])
     for day in reversed(landing.days()):
         parts = landing.landed(day).parts
         if not parts:
             continue
-        found = _of_day(con, parts, day).filter(ColumnExpression("event_id") == ConstantExpression(event_id))
-        rows = found.order("delivered_at, source, file, record").limit(1).to_arrow_table()
+        near = FunctionExpression("starts_with", named, first)
+        found = _without_repeats(con, _of_day(con, parts, day).filter(near))
+        rows = found.filter(named == ConstantExpression(event_id)).limit(1).to_arrow_table()
         if rows.num_rows:
             row: dict[str, Any] = rows.to_pylist()[0]
             return row

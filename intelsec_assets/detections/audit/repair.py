@@ -79,3 +79,11 @@ def repaired(text: str) -> Repaired | Refused:
 def canonical(text: str) -> str:
     """The record with its keys in order: the same for every order in which a delivery writes them."""
     return json.dumps(json.loads(text, strict=False), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def in_one_order(text: str) -> str:
+    """`canonical`, and what cannot be put in order as it stands."""
+    try:
+        return canonical(text)
+    except (ValueError, RecursionError):
+        return text

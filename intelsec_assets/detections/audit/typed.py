@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from intelsec_assets.detections.audit import addresses, ocsf
 from intelsec_assets.detections.audit.extraction import extract, flags
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
-from intelsec_assets.detections.audit.repair import Refused, Repaired, canonical, repaired
+from intelsec_assets.detections.audit.repair import Refused, Repaired, in_one_order, repaired
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS
 
 AHEAD = timedelta(hours=1)  # more than a clock of a cloud is ever off: such an event is not believed
@@ -327,14 +327,7 @@ def _anomalies(bits: np.ndarray[Any, Any], batch: _Batch) -> pa.Array:
 
 
 def _hashed(text: str) -> str:
-    return hashlib.sha256(_or_same(canonical, text).encode("utf-8", "replace")).hexdigest()
-
-
-def _or_same(change: Callable[[str], str], text: str) -> str:
-    try:
-        return change(text)
-    except (ValueError, RecursionError):
-        return text
+    return hashlib.sha256(in_one_order(text).encode("utf-8", "replace")).hexdigest()
 
 
 def _micros(at: datetime) -> int:

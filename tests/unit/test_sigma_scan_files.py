@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -183,3 +184,12 @@ def test_real_attacks_are_found_by_count(tmp_path: Path) -> None:
 
 def count(events: list[dict[str, Any]], holds: Any) -> int:
     return len({one["eventID"] for one in events if holds(one)})
+
+
+def test_a_session_of_its_own_reaches_no_file_once_rules_are_asked(rules: Path, tmp_path: Path) -> None:
+    path = envelopes(tmp_path / "events")["records.json"]
+    with engine.session() as con:
+        found = scan_files(con, [rules], [path], is_own_session=True)
+        assert found.result.findings.num_rows == 3
+        with pytest.raises(duckdb.PermissionException):
+            con.execute("select * from read_text($path)", {"path": str(path)})

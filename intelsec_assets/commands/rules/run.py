@@ -52,7 +52,7 @@ def run(
 
     with _files(events) as paths, engine.session(memory=MEMORY) as con:
         try:
-            found = scan_files(con, rules, paths, flood_limit=limit)
+            found = scan_files(con, rules, paths, flood_limit=limit, is_own_session=True)
         except DetectionError as error:
             fail(str(error), WRONG_USE)
     if json:

@@ -36,14 +36,17 @@ def scan_files(
     events: Sequence[Path],
     *,
     flood_limit: int = DEFAULT_FLOOD,
+    is_own_session: bool = False,
 ) -> FilesScanned:
     """Findings of the rules in files or folders on the events in files or folders.
 
-    Context is unknown. Raises RuleError if there is no usable rule, EventError for a path that is not there.
+    Context is unknown. A session of one's own (not a `quick_session`, whose engine others use) is shut to files and
+    networks before a rule is asked, for the rest of its life. Raises RuleError if there is no usable rule, EventError
+    for a path that is not there.
     """
     usable, refused = usable_rules(rules)
     prepared = prepare(usable)
-    result, read = scan_read(con, prepared, events, flood_limit=flood_limit)
+    result, read = scan_read(con, prepared, events, flood_limit=flood_limit, is_own_session=is_own_session)
     return FilesScanned(result, prepared, read, refused)
 
 
@@ -53,10 +56,13 @@ def scan_read(
     events: Sequence[Path],
     *,
     flood_limit: int = DEFAULT_FLOOD,
+    is_own_session: bool = False,
 ) -> tuple[ScanResult, EventsRead]:
     """Findings of rules made ready on the events of files, and what was read. Raises EventError."""
     keywords = any(rule.compiled.needs_event for rule in prepared.events)
     read = read_events(con, events, columns=_fields(prepared), keywords=keywords)
+    if is_own_session:
+        con.execute("set enable_external_access = false")  # its own spill folder stays open to it
     layout = Layout(read.table, frozenset(read.relation.columns), is_lake=False, has_provider=True)
     return scan_layout(con, prepared, layout, flood_limit=flood_limit), read
 

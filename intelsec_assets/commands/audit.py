@@ -132,13 +132,14 @@ def read(
 
 def _read_one(name: str, provider: str | None, *, as_json: bool) -> bool:
     """Print the events of one file; whether something of it could not be used."""
-    from intelsec_assets.detections.audit.delivery import delivered_at, provider_of
+    from intelsec_assets.detections.audit.delivery import delivery_of, provider_of
     from intelsec_assets.detections.audit.fields import AWS
     from intelsec_assets.detections.audit.reading import batches
     from intelsec_assets.detections.audit.taking import sha256
     from intelsec_assets.detections.audit.typed import Delivery
     from intelsec_assets.detections.audit.unpacking import Unpacking
     from intelsec_assets.engine import session
+    from intelsec_assets.resources.workspace import system_clock
 
     is_odd = False
     with ExitStack() as opened, session() as con:
@@ -147,7 +148,8 @@ def _read_one(name: str, provider: str | None, *, as_json: bool) -> bool:
         first = next(Unpacking(stream).blocks(2**18), b"")
         stream.seek(0)
         cloud = provider or provider_of(first) or AWS
-        delivery = Delivery("", cloud, name, delivered_at(name, modified), digest)
+        at, latest = delivery_of(name, modified, system_clock())
+        delivery = Delivery("", cloud, name, at, digest, latest)
         for batch in batches(con, [(delivery, stream)]):
             for row in batch.rows.table.to_pylist():
                 sys.stdout.write(jsons.dumps(row | {"event": _event(row["event"])}, default=str) + "\n")

@@ -403,6 +403,39 @@ def test_a_name_that_holds_what_bytes_of_another_are_written_as_is_a_file_of_its
     assert place.take().files == 0
 
 
+FUTURE_NAME = "1_CloudTrail_us-east-1_20990101T0000Z_x.json"
+OLD_NAME = "1_CloudTrail_us-east-1_20200101T0000Z_x.json"
+
+
+@pytest.mark.parametrize("at", [NOW, datetime(2099, 1, 1, tzinfo=UTC)])
+def test_neither_name_nor_time_stamp_of_a_file_makes_an_event_of_the_future_believable(
+    place: Place, at: datetime
+) -> None:
+    place.deliver(FUTURE_NAME, wrapped([event(1), event(2, eventTime="2099-01-01T00:00:00Z")]), at)
+    intake = place.take()
+
+    rejected = build_rejected(place.con, place.landing.rejected(NOW.date()).parts, NOW.date())
+    assert (intake.events, intake.days) == (1, {DAY})
+    assert rejected.project("record, reason").fetchall() == [(2, "future")]
+
+
+def test_an_old_name_costs_no_event_of_today_and_is_named(place: Place) -> None:
+    place.deliver(OLD_NAME, wrapped([event(1), event(2, eventTime="2026-08-21T10:30:00Z")]))
+
+    assert place.take().rejected == 1
+    assert named(place) == {ids(1)[0]: ("CreateAccessKey", ["delivery_name_disagrees"])}
+
+
+def test_the_time_stamp_of_a_copy_changes_no_row(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Place(tmp_path / "other", place.con)
+    for one, at in ((place, NOW), (other, datetime(2026, 8, 21, 8, tzinfo=UTC))):
+        one.deliver("1_CloudTrail_us-east-1_20260820T1115Z_x.json", wrapped([event(1), event(2)]), at)
+        one.take()
+
+    assert place.built() == other.built()
+
+
 def test_links_do_not_lead_out_of_the_data_root(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "secret.json").write_bytes(wrapped([event(1)]))

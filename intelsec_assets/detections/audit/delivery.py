@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 from intelsec_assets.detections.audit.fields import AWS, AZURE, GCP
 
+FIRST_LOGS = datetime(2006, 1, 1, tzinfo=UTC)  # no cloud is older
+
 # CloudTrail: ACCOUNT_CloudTrail_REGION_20230710T1145Z_RANDOM.json.gz, digests have seconds
 _CLOUDTRAIL = re.compile(r"_(\d{8}T\d{4}(?:\d{2})?Z)(?:_|\.|$)")
 # Azure: …/y=2023/m=07/d=10/h=11/m=00/PT1H.json holds the events of that hour and is complete at its end
@@ -40,6 +42,18 @@ def delivered_at(name: str, modified: datetime) -> datetime:
     if found:
         return _instant("-".join(found.groups()), "%Y-%m-%d-%H-%M-%S", modified)
     return modified
+
+
+def delivery_of(name: str, modified: datetime, taken: datetime) -> tuple[datetime, datetime]:
+    """When a file was delivered, and the latest that could have been, if its name is wrong. UTC.
+
+    A name is somebody's text: nothing was delivered after it was taken, nor before there were logs. Where the name says
+    so the time stamp counts, which no copy of a file keeps and which is therefore not asked first.
+    """
+    latest = min(modified, taken)
+    named = delivered_at(name, modified)
+    delivered = named if FIRST_LOGS <= named <= taken else latest
+    return delivered, max(delivered, latest)
 
 
 def provider_of(first: bytes) -> str | None:

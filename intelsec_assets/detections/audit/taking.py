@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 
-from intelsec_assets.detections.audit.delivery import delivered_at
+from intelsec_assets.detections.audit.delivery import delivery_of
 from intelsec_assets.detections.audit.inbox import Inbox, InboxError, Listed, arrivals, inbox
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.reading import Batch, FileRead, batches
@@ -112,8 +112,8 @@ class _Taking:
                     self._note_same(file)
                     continue
                 self.listed[file.key] = file
-                delivered = delivered_at(file.key, file.modified)
-                yield Delivery(self.source.name, self.source.provider, file.key, delivered, digest), stream
+                at, latest = delivery_of(file.key, file.modified, self.clock())
+                yield Delivery(self.source.name, self.source.provider, file.key, at, digest, latest), stream
 
     def _note_same(self, file: Listed) -> None:
         before = next(taken for taken in self.landing.register.files(self.source.name) if taken.key == file.key)

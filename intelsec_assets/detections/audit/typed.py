@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from intelsec_assets.detections.audit import addresses, ocsf
+from intelsec_assets.detections.audit.delivery import FIRST_LOGS
 from intelsec_assets.detections.audit.extraction import extract, flags
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
 from intelsec_assets.detections.audit.repair import Refused, Repaired, in_one_order, repaired
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS
 
 AHEAD = timedelta(hours=1)  # more than a clock of a cloud is ever off: such an event is not believed
-FIRST_LOGS = datetime(2006, 1, 1, tzinfo=UTC)  # no cloud is older
 RAW_CHARACTERS = 4096
+_AHEAD_MICROS = round(AHEAD.total_seconds() * 1e6)
 
 # bits of the anomalies that columns show
 _BITS = (
@@ -34,6 +35,7 @@ _BITS = (
     "other_time_field",
     "no_event_id",
     "ahead_of_delivery",
+    "delivery_name_disagrees",
     addresses.SERVICE_AS_ADDRESS,
     addresses.INVALID_ADDRESS,
     addresses.NO_ADDRESS,
@@ -43,13 +45,14 @@ _BIT = {name: 1 << place for place, name in enumerate(_BITS)}
 
 @dataclass(frozen=True)
 class Delivery:
-    """The file that records came in, and when it was delivered."""
+    """The file that records came in, and when it was delivered, at the latest if its name is wrong."""
 
     source: str
     provider: str
     file: str
     delivered: datetime
     sha256: str = ""
+    latest: datetime | None = None  # None = the same
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,8 @@ def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, *, repairs: bool 
     ]
     times = _instants(found)
     delivered = np.array([_micros(delivery.delivered) for delivery in batch.deliveries])[batch.parts]
-    verdicts = _verdicts(found, times, delivered)
+    latest = np.array([_micros(one.latest or one.delivered) for one in batch.deliveries])[batch.parts]
+    verdicts = _verdicts(found, times, latest)
     odd = [_odd(batch, found, int(place), int(verdicts[place])) for place in np.flatnonzero((verdicts > 0) & ~again)]
     table = _rows(found, events, batch, times, delivered)
     keep = (verdicts == 0) & ~again
@@ -206,10 +210,10 @@ def _instants(found: pa.Table) -> np.ndarray[Any, Any]:
 _NOT_AN_EVENT, _NO_TIME, _FUTURE, _PAST = 1, 2, 3, 4
 
 
-def _verdicts(found: pa.Table, times: np.ndarray[Any, Any], delivered: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _verdicts(found: pa.Table, times: np.ndarray[Any, Any], latest: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """0 = an event; else why it is none."""
     verdicts = np.zeros(len(times), np.int8)
-    verdicts[times > delivered + round(AHEAD.total_seconds() * 1e6)] = _FUTURE
+    verdicts[times > latest + _AHEAD_MICROS] = _FUTURE
     verdicts[times < _micros(FIRST_LOGS)] = _PAST
     verdicts[times == np.iinfo(np.int64).min] = _NO_TIME
     nameless = pc.and_(pc.is_null(found.column("event_name")), pc.is_null(found.column("event_source")))
@@ -220,11 +224,12 @@ def _verdicts(found: pa.Table, times: np.ndarray[Any, Any], delivered: np.ndarra
 def _odd(batch: _Batch, found: pa.Table, place: int, verdict: int) -> OddRecord:
     delivery = batch.deliveries[int(batch.parts[place])]
     time = found.column("time_text")[place].as_py()
+    last = delivery.latest or delivery.delivered
     words = {
         _NOT_AN_EVENT: ("not_an_event", f"it names neither operation nor service as {delivery.provider} does"),
         _NO_TIME: ("no_time", f"its time is {time!r}; expected an instant such as 2023-07-10T11:42:36Z"),
         _PAST: ("past", f"its time is {time!r}, before any audit log"),
-        _FUTURE: ("future", f"its time is {time!r}, over an hour after the file was delivered, {delivery.delivered}"),
+        _FUTURE: ("future", f"its time is {time!r}, over an hour after the file was delivered, {last}"),
     }
     raw = str(batch.events[place].as_py())[:RAW_CHARACTERS]
     return OddRecord(delivery, Odd(int(batch.records[place]), *words[verdict], raw))
@@ -249,7 +254,8 @@ def _rows(
         + _BIT["no_arn"] * flags(found, "has_no_arn")
         + _BIT["other_time_field"] * flags(found, "has_other_time")
         + _BIT["no_event_id"] * missing
-        + _BIT["ahead_of_delivery"] * (times > delivered)
+        + _BIT["ahead_of_delivery"] * ((times > delivered) & (times <= delivered + _AHEAD_MICROS))
+        + _BIT["delivery_name_disagrees"] * (times > delivered + _AHEAD_MICROS)
         + (address_bits | name_bits | _BIT["wrong_type"] * flags(found, "has_wrong_type"))
     )
     parts = pa.array(batch.parts)

@@ -500,6 +500,71 @@ def test_a_flood_of_bursts_is_one_finding(con: duckdb.DuckDBPyConnection, tmp_pa
     assert (found["kind"], found["event_count"]) == ("flood", 6)
 
 
+def by(arn: str, number: int, **more: Any) -> dict[str, Any]:
+    return event(number, "X", after=timedelta(seconds=number), userIdentity__arn=arn, **more)
+
+
+def test_a_flood_by_one_does_not_hide_another(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+    result = run(con, rules, [*(by("lab", n) for n in range(250)), by("root-admin", 999)], flood_limit=250)
+    flood, one = sorted(rows(result), key=lambda row: row["kind"], reverse=True)
+    assert (flood["kind"], flood["entity"], flood["event_count"]) == ("flood", "lab", 250)
+    assert (one["kind"], one["entity"], one["event_count"]) == ("event", "root-admin", 1)
+    assert flood["dedup_key"] == f"{id_of('all')}|lab"
+    assert [(held.title, held.matches) for held in result.held] == [("all", 250)]
+
+
+def test_only_the_noisiest_are_floods_as_many_as_it_takes(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+    rules = replace(rules, rules=tuple(replace(r, meta=RuleMeta(dedup=("userIdentity.arn",))) for r in rules.rules))
+    events = [
+        by(arn, 100 * at + n) for at, (arn, count) in enumerate({"a": 9, "b": 7, "c": 2}.items()) for n in range(count)
+    ]
+    found = [(row["kind"], row["dedup_key"].partition("|")[2]) for row in rows(run(con, rules, events, flood_limit=4))]
+    assert sorted(found) == [("event", "c"), ("event", "c"), ("flood", "a"), ("flood", "b")]
+
+
+def test_too_many_to_tell_apart_are_one_flood(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+    (flood,) = rows(run(con, rules, [by(f"u{n % 6}", n) for n in range(12)], flood_limit=5))
+    assert (flood["kind"], flood["entity"], flood["event_count"]) == ("flood", None, 12)
+    assert flood["dedup_key"] == f"{id_of('all')}|flood {DAY}"
+
+
+def test_a_flood_carries_the_indicators_of_all_its_events(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+    told = con.from_arrow(landed(con, [by("lab", n) for n in range(150)])).query(
+        "told",
+        "select *, case when event_time > '2026-03-15 10:02:20Z' then 'i' || event_id[7:8] end as "
+        "\"context.indicator.id\", case when event_time > '2026-03-15 10:02:20Z' then 0.75 end as "
+        '"context.indicator.score" from told',
+    )
+    (flood,) = rows(scan(con, rules, told, flood_limit=120))
+    assert (flood["kind"], len(flood["event_ids"])) == ("flood", 100)
+    assert (flood["indicator_ids"], flood["indicator_score"]) == ([f"i{n}" for n in range(41, 50)], 0.75)
+
+
+def test_a_flood_that_has_doubled_is_another_finding(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+
+    def named(count: int) -> str:
+        (flood,) = rows(run(con, rules, [by("lab", n) for n in range(count)], flood_limit=4))
+        assert flood["kind"] == "flood"
+        return str(flood["finding_id"])
+
+    assert named(9) == named(9) == named(15)
+    assert len({named(9), named(18), named(40)}) == 3
+
+
+def test_keys_of_different_values_differ(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rules = rule_set(tmp_path, rule("all", {"eventName": "X"}))
+    meta = RuleMeta(dedup=("requestParameters.a", "requestParameters.b"))
+    rules = replace(rules, rules=tuple(replace(one, meta=meta) for one in rules.rules))
+    pairs = [("a|b", "c"), ("a", "b|c"), ("a\\", "|c"), ("a\\|", "c"), ("", "c"), (None, "c"), ("\\0", "c")]
+    events = [event(n, "X", requestParameters={"a": a, "b": b}) for n, (a, b) in enumerate(pairs)]
+    assert len({row["dedup_key"] for row in rows(run(con, rules, events))}) == len(pairs)
+
+
 def test_a_rule_that_fails_stops_no_other(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     prepared = prepare(
         rule_set(

@@ -27,7 +27,32 @@ from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from intelsec_assets.engine import read_sql
 
 PACKAGE = "intelsec_assets.detections.sigma.scan"
-_TABLES = ("days", "firings", "kept", "shown", "drafts", "bursts", "burst_events", "correlated", "told")
+_TABLES = (
+    "days",
+    "firings",
+    "once",
+    "crowd",
+    "crowd_told",
+    "scoped",
+    "floods",
+    "kept",
+    "shown",
+    "drafts",
+    "bursts",
+    "burst_events",
+    "correlated",
+    "told",
+)
+
+# parts of a key, after its rule: neither a separator in a value nor a value that is not there is any other value
+_PART = "'|' || coalesce(replace(replace({value}, '\\', '\\\\'), '|', '\\|'), '\\0')"
+_KEY = (
+    "case when len(dedup) > 0 then array_to_string(list_transform(dedup, lambda name: "
+    + _PART.format(value='coalesce("values"[name], "group"[name])')
+    + "), '') else "
+    + _PART.format(value='coalesce("values"[entity_field], "group"[entity_field], usual_entity)')
+    + " end"
+)
 
 _FIRINGS = pa.schema(
     [
@@ -57,16 +82,20 @@ def findings(
     con = matches.con
     try:
         _load(con, prepared, days, flood_limit)
+        con.execute(read_sql(PACKAGE, "once"))
+        _tell_crowd(matches, layout)
         con.execute(read_sql(PACKAGE, "kept_hits"))
         _show(matches)
         failures = _correlate(matches, prepared, days, until)
-        _tell(con, layout, matches.where)
+        shown = "select event_id from sigma_shown union select event_id from sigma_burst_events"
+        _tell(con, layout, matches.where, "sigma_told", tuple(layout.facts()), shown)
         con.execute(read_sql(PACKAGE, "drafts"))
         if prepared.correlations:
             con.execute(read_sql(PACKAGE, "burst_drafts"))
         columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
         found = con.sql(
-            f"select {columns} from ({read_sql(PACKAGE, 'findings')})", params={"namespace": FINDING_NAMESPACE.hex}
+            f"select {columns} from ({read_sql(PACKAGE, 'findings').format(key=_KEY)})",
+            params={"namespace": FINDING_NAMESPACE.hex},
         )
         return found.to_arrow_table(), failures
     finally:
@@ -125,6 +154,29 @@ def _values(needs: Sequence[str]) -> str:
     return f"map([{names}]::varchar[], [{', '.join(f'm.{column(name)}' for name in needs)}]::varchar[])"
 
 
+def _tell_crowd(matches: Matches, layout: Layout) -> None:
+    """Whom the matches are about of rules that have more on a day than they may, and the indicators of their events."""
+    con = matches.con
+    crowded = con.execute("select distinct pass, rule from sigma_once where is_crowded").fetchall()
+    if not crowded:
+        return
+    told = ("entity", "indicator_id", "indicator_score")
+    _tell(con, layout, matches.where, "sigma_crowd_told", told, "select event_id from sigma_once where is_crowded")
+    for number, asked in enumerate(matches.passes):
+        there = {rule for at, rule in crowded if at == number}
+        firings = [rule.firing for rule in asked.rules if rule.number in there and rule.firing is not None]
+        names = sorted({name for one in firings for name in (*one.dedup, one.entity) if name})
+        if firings:
+            con.execute(
+                f"insert into sigma_crowd select rule, pass, row, {_KEY}, indicator_id, indicator_score from ("
+                f'select o.rule, o.pass, o.row, f.dedup, f.entity_field, {_values(names)} as "values", '
+                'map([]::varchar[], []::varchar[]) as "group", t.entity as usual_entity, t.indicator_id, '
+                "t.indicator_score from sigma_once o join sigma_firings f using (rule) "
+                f"join {table_of(number)} m on m.rowid = o.row left join sigma_crowd_told t on t.event_id = o.event_id "
+                f"where o.is_crowded and o.pass = {number})"
+            )
+
+
 def _show(matches: Matches) -> None:
     """Fields of the events that are kept."""
     for number, asked in enumerate(matches.passes):
@@ -134,15 +186,17 @@ def _show(matches: Matches) -> None:
         )
 
 
-def _tell(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> None:
-    """What findings say of their events beside the fields of rules: one row an event that is shown."""
-    told = ", ".join(f"{sql} as {name}" for name, sql in layout.facts().items())
+def _tell(
+    con: duckdb.DuckDBPyConnection, layout: Layout, where: str, table: str, names: Sequence[str], events: str
+) -> None:
+    """A table with one row an event of those asked for, and what is told of it beside the fields of rules."""
+    facts = layout.facts()
+    told = ", ".join(f"{facts[name]} as {name}" for name in names)
+    first = ", ".join(facts[name] for name in names)
     con.execute(
-        f"create or replace temp table sigma_told as select e.event_id, {told} from "
-        f"(select * from {layout.relation} e where {where} and event_id in "
-        "(select event_id from sigma_shown where not is_flood union select event_id from sigma_burst_events)) "
-        f"e{layout.joined_context()} "
-        "qualify row_number() over (partition by e.event_id order by e.event_time, account, region, source_address) = 1"
+        f"create or replace temp table {table} as select e.event_id, {told} from "
+        f"(select * from {layout.relation} e where {where} and event_id in ({events})) e{layout.joined_context()} "
+        f"qualify row_number() over (partition by e.event_id order by e.event_time, {first}) = 1"
     )
 
 

@@ -27,7 +27,7 @@ Relation = duckdb.DuckDBPyRelation
 
 @dataclass(frozen=True)
 class Held:
-    """A rule that matched more than it may on a day: one finding stands for all."""
+    """A rule that matched more than it may on a day, and the matches that floods stand for."""
 
     rule_id: str
     title: str
@@ -143,9 +143,13 @@ def _counted(con: duckdb.DuckDBPyConnection, prepared: Prepared, days: Collectio
 
 
 def _held(found: pa.Table) -> tuple[Held, ...]:
+    """Rules with floods, a day each, with the matches of all their floods."""
     floods = found.filter(pa.compute.equal(found.column("kind"), FLOOD))
     columns = (floods.column(name).to_pylist() for name in ("rule_id", "rule_title", "day", "event_count"))
-    return tuple(Held(*row) for row in zip(*columns, strict=True))
+    counts: dict[tuple[str, str, date], int] = {}
+    for rule_id, title, day, count in zip(*columns, strict=True):
+        counts[rule_id, title, day] = counts.get((rule_id, title, day), 0) + count
+    return tuple(Held(*of, count) for of, count in counts.items())
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -32,20 +32,22 @@ select
     k.first_time, k.last_time, k.event_ids, k.event_count,
     e.account, e.region, e.source_address, e.resource, e.entity,
     coalesce(t.indicator_ids, []), t.indicator_score, k.value,
-    coalesce(e."values", map([]::varchar[], []::varchar[])), coalesce(t.is_unknown, false)
+    coalesce(e."values", map([]::varchar[], []::varchar[])), coalesce(t.is_unknown, false), false
 from kept k
 left join told t using (burst)
 left join first_events e using (burst)
 where not k.is_flood
 union all
 select
-    k.rule, k.day, 'flood', 'flood ' || k.day, '', map([]::varchar[], []::varchar[]),
-    any_value(k.day_first), any_value(k.day_last), list(k.event_ids[1] order by k.place), any_value(k.bursts),
+    k.rule, k.day, 'flood', 'flood ' || k.day || ' ' || length(bin(any_value(k.bursts))), '', map([]::varchar[], []::varchar[]),
+    any_value(k.day_first), any_value(k.day_last),
+    list(k.event_ids[1] order by k.place) filter (k.place <= 100), any_value(k.bursts),
     null, null, null, null, null,
-    [], null, null,
-    arg_min(e."values", k.place), coalesce(bool_or(t.is_unknown), false)
+    coalesce(list_sort(list_distinct(flatten(list(t.indicator_ids) filter (t.indicator_ids is not null))))[1:100], []),
+    max(t.indicator_score), null,
+    arg_min(e."values", k.place), coalesce(bool_or(t.is_unknown), false), true
 from kept k
 left join told t using (burst)
 left join first_events e using (burst)
-where k.is_flood and k.place <= 100
+where k.is_flood
 group by k.rule, k.day;

@@ -4,7 +4,7 @@ create or replace temp table sigma_drafts (
     first_event_time timestamptz, last_event_time timestamptz, event_ids varchar[], event_count bigint,
     account varchar, region varchar, source_address varchar, resource varchar, usual_entity varchar,
     indicator_ids varchar[], indicator_score double, value double,
-    "values" map(varchar, varchar), is_unknown boolean
+    "values" map(varchar, varchar), is_unknown boolean, is_whole boolean
 );
 
 insert into sigma_drafts
@@ -13,20 +13,25 @@ select
     event_time, event_time, [event_id], 1,
     account, region, source_address, resource, entity,
     case when indicator_id is null then []::varchar[] else [indicator_id] end, indicator_score, null,
-    "values", len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0
+    "values", len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0, false
 from sigma_shown s
 join sigma_firings f using (rule)
 left join sigma_told using (event_id)
 where not is_flood;
 
+-- the name of a flood holds the power of two of its count: one that has doubled is another finding
 insert into sigma_drafts
 select
-    rule, day, 'flood', 'flood ' || day, '', map([]::varchar[], []::varchar[]),
-    any_value(first_time), any_value(last_time), list(event_id order by place), any_value(matches),
-    null, null, null, null, null,
-    [], null, null,
-    arg_min("values", place), bool_or(len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0)
+    rule, day, 'flood', 'flood ' || day || ' ' || length(bin(any_value(l.matches))) || ' ' || scope, '',
+    map([]::varchar[], []::varchar[]),
+    any_value(l.first_time), any_value(l.last_time), list(event_id order by place), any_value(l.matches),
+    null, null, null, null, case when not s.is_whole then arg_min(told.entity, place) end,
+    any_value(l.indicator_ids), any_value(l.indicator_score), null,
+    arg_min("values", place), bool_or(len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0),
+    s.is_whole
 from sigma_shown s
 join sigma_firings f using (rule)
+join sigma_floods l using (rule, day, scope)
+left join sigma_told told using (event_id)
 where is_flood
-group by rule, day;
+group by rule, day, scope, s.is_whole;

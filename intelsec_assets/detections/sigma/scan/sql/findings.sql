@@ -11,15 +11,10 @@ select
     'sigma' as engine, rule_id, title as rule_title, digest as rule_digest, level, kind,
     case when is_unknown then 'context_unknown' else 'certain' end as certainty,
     mode, first_event_time, last_event_time, event_ids, event_count, "group",
-    rule_id || case
-        when kind = 'flood' then '|' || group_text
-        when len(dedup) > 0
-            then array_to_string(list_transform(dedup, lambda name: '|' || coalesce("values"[name], "group"[name], '')), '')
-        else '|' || coalesce("values"[entity_field], "group"[entity_field], usual_entity, '')
-    end as dedup_key,
-    case when kind <> 'flood' then coalesce("values"[entity_field], "group"[entity_field], usual_entity) end as entity,
+    rule_id || case when is_whole then '|flood ' || day else {key} end as dedup_key,
+    case when not is_whole then coalesce("values"[entity_field], "group"[entity_field], usual_entity) end as entity,
     account, region, source_address, resource, indicator_ids, indicator_score, attack, runbook, suppression_seconds,
     noise_budget, value,
-    map_from_entries(list_transform(evidence, lambda name: {'k': name, 'v': "values"[name]})) as evidence
+    map_from_entries(list_transform(evidence, lambda name: {{'k': name, 'v': "values"[name]}})) as evidence
 from named
 order by first_event_time, rule_id, finding_id, day

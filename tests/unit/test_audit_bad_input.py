@@ -281,6 +281,74 @@ def test_clocks_that_disagree_by_an_hour_change_no_day_but_their_own() -> None:
     assert [str(row["day"]) for row in rows(lines([slow, fast]))] == ["2026-08-20", "2026-08-19"]
 
 
+@pytest.mark.parametrize("data", [b'{"Records":[]}', b' {"meta": {"a": 1}, "Records": [ ], "next": null}\n'])
+def test_a_wrapper_without_records_is_nothing_unusual(data: bytes) -> None:
+    table, odd, files = read(data)
+
+    assert (table.num_rows, odd, files[0].status) == (0, [], "ok")
+
+
+@pytest.mark.parametrize(
+    ("behind", "name"),
+    [
+        ('"more":[{"a":1}]', '"more"'),
+        ('"next":null,"Records":[{"eventName":"x"}]', '"Records"'),
+        ('"one":{"eventName":"x"}', '"one"'),
+        ('"nextLink":"https://example.com","none":[],"empty":{ }', None),
+    ],
+)
+@pytest.mark.parametrize("space", ["", " "])
+def test_what_stands_behind_the_records_is_refused_by_name(behind: str, name: str | None, space: str) -> None:
+    data = f'{{"Records":[{compact(event(1))},{compact(event(2))}],{space}{behind}}}\n{compact(event(3))}'
+
+    for text in (data, data.partition("\n")[0]):
+        table, odd, _ = read(text.encode())
+
+        assert table.column("event_id").to_pylist()[:2] == [event(1)["eventID"], event(2)["eventID"]]
+        assert [one.odd.reason for one in odd] == ["beside_the_records"] * (name is not None)
+        assert all(str(name) in one.odd.detail for one in odd)
+
+
+def test_a_list_before_the_records_is_refused() -> None:
+    data = compact({"more": [event(1)], "Records": [event(2)]}).encode()
+
+    table, odd, _ = read(data)
+
+    assert table.column("event_id").to_pylist() == [event(2)["eventID"]]
+    assert [one.odd.reason for one in odd] == ["beside_the_records"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Records": [event(1)]},
+        {"logFiles": [event(1)]},
+        {**event(1), "requestParameters": {"digestS3Object": "x"}},
+    ],
+)
+def test_events_do_not_pass_for_a_digest(more: dict[str, object]) -> None:
+    digest = {"awsAccountId": "1", "digestStartTime": "2026-08-20T10:00:00Z", "digestS3Object": "x"}
+
+    table, odd, files = read(compact(digest | more).encode())
+
+    assert files[0].status != "digest"
+    assert table.num_rows + len(odd) == 1
+
+
+@pytest.mark.parametrize("zone", ["+99:00", "-99", "+15:00", "+14:30", "+1500"])
+def test_a_time_of_no_zone_there_is_is_refused(zone: str) -> None:
+    assert reasons(lines([event(1, eventTime=f"2026-08-20T10:00:00{zone}")])) == [(1, "no_time")]
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("+14:00", 20), ("-05:30", 15), ("+00", 10), ("Z", 10), ("", 10)])
+def test_a_time_of_any_zone_is_read(zone: str, hour: int) -> None:
+    day = 19 if zone == "+14:00" else 20
+
+    (row,) = rows(lines([event(1, eventTime=f"2026-08-20T10:00:00{zone}")]), delivered=DELIVERED + timedelta(days=1))
+
+    assert (row["event_time"].day, row["event_time"].hour) == (day, hour)
+
+
 @pytest.mark.parametrize("time", ["yesterday", "infinity", "", "2026-13-45T99:99:99Z", None, 5, True, {}, "9" * 30])
 def test_a_time_that_is_none_is_refused(time: object) -> None:
     assert reasons(lines([{**event(1), "eventTime": time}, event(2)])) == [(1, "no_time")]

@@ -17,6 +17,8 @@ _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[\s,\x1e]*")
 # what matters for finding the end of a value: texts as a whole, and brackets
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+# a list that is not empty, as far as a look can tell
+_LISTS = re.compile(r"\[\s*[{\[]")
 _SCALAR = re.compile(r"[^\s,\[\]{}]+")
 
 
@@ -30,9 +32,12 @@ def records(text: str) -> Iterator[str | Cut]:
         if text[at] == "[":
             at = yield from _elements(text, at)
         elif text[at] == "{" and (inner := _wrapped(text, at)) is not None:
+            before = text[at:inner]
             at = yield from _elements(text, inner)
             if at < len(text):
-                at = _after(text, at)
+                at = yield from _rest(text, at)
+            if _LISTS.search(before):
+                yield Cut("beside_the_records", "a list that holds something stands before the list of records")
         else:
             end = end_of(text, at)
             if end is None:
@@ -110,14 +115,21 @@ def _wrapped(text: str, start: int) -> int | None:
     return None
 
 
-def _after(text: str, at: int) -> int:
-    """The place after the object whose list of records ended at `at`."""
-    depth = 1
-    for token in _TOKEN.finditer(text, at):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
-        if depth == 0:
-            return token.end()
-    return len(text)
+def _rest(text: str, start: int) -> Generator[Cut, None, int]:
+    """What follows the list of records in its object, by name if it may hold records; returns the place after it."""
+    at = _skip_space(text, start)
+    while at < len(text) and text[at] != "}":
+        end = end_of(text, at) if text[at] == '"' else None
+        value = len(text) if end is None else _skip_space(text, end)
+        value = _skip_space(text, value + 1) if text.startswith(":", value) else len(text)
+        after = end_of(text, value) if value < len(text) else None
+        if after is None:
+            yield Cut("truncated", f"what follows the list of records has no end: {text[at : at + 60]!r}…")
+            return len(text)
+        if text[value] in "{[" and _skip_space(text, value + 1) < after - 1:
+            yield Cut("beside_the_records", f"{text[at:end]} stands behind the list of records and was not read")
+        at = _skip_space(text, after)
+    return min(at + 1, len(text))
 
 
 def _skip_space(text: str, at: int) -> int:

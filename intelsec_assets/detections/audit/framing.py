@@ -6,6 +6,7 @@ reads whatever else there is, one value after the other. Both give the same text
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ _WRAPPER = re.compile(rb'\s*\{\s*"(Records|records|value)"\s*:\s*\[\s*')
 _INNER = re.compile(rb'"(Records|records|value)"\s*:\s*\[')
 _KEY = re.compile(rb'\{("[^"\\]+"):')
 _DIGEST = re.compile(rb'\s*\{\s*"(?:awsAccountId|digest\w+)"\s*:')
+_DIGEST_KEY = re.compile(
+    r"awsAccountId|logFiles|(?:digest|previousDigest|newestEvent|oldestEvent|s3|hash)\w*", re.ASCII
+)
 _BOM = b"\xef\xbb\xbf"
 _TAILS = (b"}]}", b"}]")
 
@@ -78,7 +82,7 @@ def frames(blocks: Iterable[bytes]) -> Iterator[Frame]:
         limit = f"{MAX_DOCUMENT:,} bytes that one JSON document may have; deliver it as a line an event"
         yield _nothing("too_large", f"the file is larger than the {limit}", _shown(first))
         return
-    if _DIGEST.match(whole[:200]) and b'"digestS3Object"' in whole:
+    if _is_digest(whole):
         yield Frame(pa.array([], pa.string()), pa.array([], pa.int64()), is_digest=True)
         return
     yield _split(whole) or of_documents(whole)
@@ -100,7 +104,7 @@ def of_documents(data: bytes, first_record: int = 1) -> Frame:
             records.append(at)
             if was_repaired and "�" in found:
                 anomalies.setdefault("invalid_utf8", set()).add(at)
-    if at < first_record:
+    if at < first_record and not documents.is_wrapper(text):  # a trail in which nothing happened says so
         odd.append(Odd(0, "empty", "the file is JSON and holds no record"))
     return Frame(pa.array(texts, pa.string()), pa.array(records, pa.int64()), odd, anomalies=anomalies)
 
@@ -199,6 +203,23 @@ def is_lines(first: bytes) -> bool:
     if not rest or not line.rstrip().endswith(b"}"):
         return False
     return not (_INNER.search(line) and documents.is_wrapper(_decoded(line)[0]))
+
+
+def _is_digest(whole: bytes) -> bool:
+    """Whether a file is CloudTrail's list of log files and their hashes, and nothing else."""
+    if not _DIGEST.match(whole[:200]) or b'"digestS3Object"' not in whole:
+        return False
+    try:
+        found = json.loads(whole)
+    except (ValueError, RecursionError):
+        return False
+    files = found.get("logFiles", [])
+    listed = found.keys() | {key for file in files for key in file} if _are_objects(files) else {""}
+    return all(_DIGEST_KEY.fullmatch(key) for key in listed)
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes | None:

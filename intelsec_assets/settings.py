@@ -17,9 +17,7 @@ from intelsec_assets.days import parse_day
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE_DATA = REPOSITORY / "samples" / "data"
-DETECTIONS = (
-    REPOSITORY / "detections"
-)  # rules with their samples, exceptions, pipelines
+DETECTIONS = REPOSITORY / "detections"  # rules with their samples, exceptions, pipelines
 INSTANCES = ("embedded", "postgres")  # of Dagster; their templates are in intelsec_jobs.instance
 ONLINE = "online"  # INTELSEC_DATA=online: feeds are fetched from their published addresses
 

@@ -98,7 +98,7 @@ def test_every_call_of_the_command_in_the_documents_is_one_it_understands() -> N
                 wrong.append((path, words))
                 break
             command = found
-        options = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts, "--help"]}
+        options = {o for parameter in command.params for o in [*parameter.opts, *parameter.secondary_opts, "--help"]}
         wrong += [(path, words) for word in rest if word.startswith("--") and word.split("=")[0] not in options]
 
     assert len({words[0] for _, words in used}) >= 7

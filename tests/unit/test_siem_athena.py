@@ -81,12 +81,13 @@ def as_table(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], conte
             [*texts, identity, json.dumps(_structure())],
         )
     con.execute(
-        'create table audit_context (event_id varchar, "context.ticket.state" varchar, "context.asn.state" varchar, '
+        'create table audit_context (provider varchar, event_id varchar, "context.ticket.state" varchar, '
+        '"context.asn.state" varchar, '
         '"context.asn.number" bigint, "context.indicator.state" varchar, "context.indicator.decision" varchar)'
     )
     for identity, told in context.items():
         con.execute(
-            "insert into audit_context values (?, ?, ?, ?, ?, ?)",
+            "insert into audit_context values ('aws', ?, ?, ?, ?, ?, ?)",
             [
                 identity,
                 told.get("context.ticket.state", "unknown"),

@@ -26,9 +26,9 @@ def coverage(
     from intelsec_assets.detections.sigma.attack import attack_tables
     from intelsec_assets.detections.sigma.coverage import coverage as coverage_of
     from intelsec_assets.detections.sigma.rules import load_rules
-    from intelsec_assets.settings import DETECTIONS
+    from intelsec_assets.settings import DETECTIONS, from_environment
 
-    place, _ = rules_folder(folder, DETECTIONS / "sigma")
+    place, _ = rules_folder(folder, from_environment().detections / "sigma")
     try:
         found = coverage_of(load_rules(place, with_samples=False), attack_tables(DETECTIONS / "attack"))
     except RuleError as error:

@@ -39,9 +39,9 @@ def explain(
     from intelsec_assets.detections.sigma import explain as explaining
     from intelsec_assets.detections.sigma.rules import load_rules
     from intelsec_assets.engine import session
-    from intelsec_assets.settings import DETECTIONS
+    from intelsec_assets.settings import from_environment
 
-    place, _ = rules_folder(folder, DETECTIONS / "sigma")
+    place, _ = rules_folder(folder, from_environment().detections / "sigma")
     fired: bool | None = None
     verdicts: list[EventVerdict] = []
     try:

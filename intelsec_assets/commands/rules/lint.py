@@ -29,9 +29,9 @@ def lint(
     Example: intelsec rules lint detections/sigma/root-use
     """
     from intelsec_assets.detections.sigma.lint import lint as messages_of
-    from intelsec_assets.settings import DETECTIONS
+    from intelsec_assets.settings import DETECTIONS, from_environment
 
-    folder, only = rules_folder(path, DETECTIONS / "sigma")
+    folder, only = rules_folder(path, from_environment().detections / "sigma")
     try:
         found = messages_of(
             folder, root=folder.resolve().parents[1], attack=DETECTIONS / "attack", as_of=day_or_today(as_of), only=only

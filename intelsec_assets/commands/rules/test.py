@@ -32,9 +32,9 @@ def rules_test(
     from intelsec_assets.detections.sigma.rules import load_rules
     from intelsec_assets.detections.sigma.samples_run import run_samples
     from intelsec_assets.engine import session
-    from intelsec_assets.settings import DETECTIONS
+    from intelsec_assets.settings import from_environment
 
-    place, only = rules_folder(folder, DETECTIONS / "sigma")
+    place, only = rules_folder(folder, from_environment().detections / "sigma")
     wanted = rules or ([only] if only else None)
     try:
         loaded = load_rules(place, as_of=day_or_today(as_of))

@@ -124,7 +124,11 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
         return f"SELECT e.*\n{self._source()}\nWHERE {self._translated(query)}"
 
     def _source(self) -> str:
-        joined = f"\nLEFT JOIN {CONTEXT_TABLE} AS c ON c.event_id = e.eventid" if self._asks_context else ""
+        joined = (
+            f"\nLEFT JOIN {CONTEXT_TABLE} AS c ON c.event_id = e.eventid AND c.provider = 'aws'"
+            if self._asks_context
+            else ""
+        )
         return f"FROM {TABLE} AS e{joined}"
 
     def _translated(self, condition: str) -> str:

@@ -97,7 +97,10 @@ def take_audit_logs(context: dg.AssetExecutionContext, workspace: Workspace) -> 
     lake, sources = workspace.lake(), workspace.detection_sources()
     days = partition_days(context)
     with workspace.store() as store:
-        for source, why in sources.take(system_clock).away.items():
+        arrived = sources.take(system_clock)
+        if arrived.not_read:
+            context.log.error("%d files could not be read and are tried again: intelsec audit status", arrived.not_read)
+        for source, why in arrived.away.items():
             store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", system_clock())
     landing = sources.landing()
     yield _told(context, CLOUD_AUDIT_EVENTS, [_events(lake, landing, day) for day in days])

@@ -38,6 +38,11 @@ class Arrived:
     taken: tuple[Intake, ...]
     away: Mapping[str, str]
 
+    @property
+    def not_read(self) -> int:
+        """Files that are there and could not be opened or read to their end; `intelsec audit status` names them."""
+        return sum(len(intake.not_fetched) for intake in self.taken)
+
 
 @dataclass(frozen=True)
 class DetectionSources:

@@ -191,7 +191,8 @@ def match_warninglists(context: dg.AssetExecutionContext, workspace: Workspace) 
 def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, day, catalogue = workspace.lake(), partition_day(context), workspace.catalogue()
     live, hits = lake.read(INDICATORS.name, day), lake.read(WARNINGLIST_HITS.name, day)
-    verdicts = [lake.read(ALERT_DISPOSITIONS.name, d) for d in lake.days(ALERT_DISPOSITIONS.name) if d <= day]
+    earlier = [d for d in lake.days(ALERT_DISPOSITIONS.name) if d < day]
+    verdicts = [lake.read(ALERT_DISPOSITIONS.name, d) for d in (*earlier, day)]
     model = load_model(catalogue.scoring_model)
     trust = {feed.name: (feed.trust, feed.trust_weight) for feed in catalogue.feeds}
     built = build(
@@ -206,9 +207,7 @@ def indicator_scores(context: dg.AssetExecutionContext, workspace: Workspace) ->
             trust=trust,
             export=catalogue.export,
             as_of=day_end(day),
-            outcomes=outcomes.outcomes(con, con.read_parquet([str(file.path) for file in verdicts]), day)
-            if verdicts
-            else None,
+            outcomes=outcomes.outcomes(con, con.read_parquet([str(file.path) for file in verdicts]), day),
         ),
         inputs=[live, hits, *verdicts],
         code_version="1",

@@ -43,6 +43,7 @@ def test_a_judged_alert_moves_the_hit_rate_of_its_indicator_from_that_day_on(tmp
     for day in (DAY, next_day):
         write(lake, INDICATORS, day, live)
         write(lake, WARNINGLIST_HITS, day, [])
+    write(lake, ALERT_DISPOSITIONS, DAY, [])
     said = disposition(1, "true_positive", indicator_ids=[str(JUDGED)])
     write(lake, ALERT_DISPOSITIONS, next_day, [{**said, "day": next_day}])
 

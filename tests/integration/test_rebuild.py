@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from intelsec_assets import engine
+from intelsec_assets.detections.tables import DETECTION_TABLES
 from intelsec_assets.settings import SAMPLE_DATA
 from intelsec_assets.tables import TABLES
 from tests.workspaces import Workspace, days, on_the_sample, once
@@ -121,7 +122,8 @@ def test_materialising_a_day_as_the_ui_does_gives_the_same_bytes(original: Works
 
     workspace = without_day(original.copy(tmp_path / "home"), LAST)
     definitions = build_defs(settings=workspace.settings)
-    one_by_one = dg.AssetSelection.assets("export_plan", "export_files", "misp_export", "daily_summary")
+    names = ("alert_dispositions", "export_plan", "export_files", "misp_export", "daily_summary")
+    one_by_one = dg.AssetSelection.assets(*names)
     keys = (dg.AssetSelection.groups("feeds", "indicators") | one_by_one).resolve(definitions.resolve_asset_graph())
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -165,9 +167,10 @@ def test_the_ui_may_start_an_empty_lake_on_the_catalogues_first_day_and_no_other
 
 def test_no_two_rows_of_a_table_share_the_key_that_orders_them(original: Workspace) -> None:
     """Rows that tie could change places with the number of threads."""
+    known = TABLES | DETECTION_TABLES
     with duckdb.connect() as con:
         for path in sorted((original.home / "lake").rglob("*.parquet")):
-            table = TABLES.get(path.parent.name, TABLES["feed_rows"])
+            table = known.get(path.parent.name, TABLES["feed_rows"])
             key = ", ".join(table.sort_by)
             ties = f"select {key}, count(*) from '{path}' group by all having count(*) > 1"
             assert con.sql(ties).fetchall() == [], path

@@ -68,7 +68,7 @@ PARTS: Mapping[str, Part] = {
         Part("chromium", "pages in a real browser", "apt-get install chromium", _chromium),
         Part(
             "java",
-            "the published warehouse through JDBC, as DBeaver reads it",
+            "the published warehouse through JDBC, as DBeaver reads it; rules compiled for OpenSearch on OpenSearch",
             "apt-get install default-jdk-headless maven",
             _java,
         ),

@@ -329,6 +329,7 @@ def test_the_cloud_is_told_from_the_first_bytes() -> None:
         ("1_CloudTrail-Digest_us-east-1_trail_us-east-1_20230710T114533Z.json.gz", (7, 10, 11, 45, 33)),
         ("resourceId=/SUBSCRIPTIONS/X/y=2023/m=07/d=10/h=11/m=00/PT1H.json", (7, 10, 11, 59, 59)),
         ("cloudaudit.googleapis.com/activity/2023/07/10/11:00:00_11:59:59_S0.json", (7, 10, 11, 59, 59)),
+        ("cloudaudit.googleapis.com/activity/2023/07/10/110000_115959_S0.json", (7, 10, 11, 59, 59)),
         ("events_20239999T9999Z_.json", (1, 2, 3, 4, 5)),
         ("anything.json", (1, 2, 3, 4, 5)),
     ],

@@ -16,8 +16,8 @@ FIRST_LOGS = datetime(2006, 1, 1, tzinfo=UTC)  # no cloud is older
 _CLOUDTRAIL = re.compile(r"_(\d{8}T\d{4}(?:\d{2})?Z)(?:_|\.|$)")
 # Azure: …/y=2023/m=07/d=10/h=11/m=00/PT1H.json holds the events of that hour and is complete at its end
 _AZURE = re.compile(r"y=(\d{4})/m=(\d{2})/d=(\d{2})/h=(\d{2})/m=\d{2}/PT1H\.json")
-# Cloud Storage sink: …/2023/07/10/11:00:00_11:59:59_S0.json
-_GCP = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\d{2}:\d{2}:\d{2}_(\d{2}):(\d{2}):(\d{2})_")
+# Cloud Storage sink: …/2023/07/10/11:00:00_11:59:59_S0.json; copies to file systems often lose the colons
+_GCP = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\d{2}:?\d{2}:?\d{2}_(\d{2}):?(\d{2}):?(\d{2})_")
 
 _SIGNS = (
     (GCP, (b'"protoPayload"', b'"insertId"')),

@@ -151,7 +151,7 @@ def _field(event: Any, name: str) -> str | float | None:
         return None
     if isinstance(event, bool):
         return "true" if event else "false"
-    return json.dumps(event) if isinstance(event, (dict, list)) else event  # type: ignore[no-any-return]
+    return json.dumps(event) if isinstance(event, (dict, list)) else event
 
 
 def rsigma_binary() -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from intelsec_assets.commands.run import DETECTIONS
+from intelsec_assets.commands.run import DETECTION_JOBS
 from intelsec_assets.days import days_between
 from tests.workspaces import FIRST_DAY, Workspace, on_the_sample, once
 
@@ -26,7 +26,7 @@ def published_sample(factory: pytest.TempPathFactory) -> Workspace:
 
         settings = on_the_sample(folder / "home").settings
         days = days_between(FIRST_DAY, LAST_DAY)
-        outcomes = run_days(settings, days, spans=DETECTIONS, after=["export", "warehouse_publish"])
+        outcomes = run_days(settings, days, spans=DETECTION_JOBS, after=["export", "warehouse_publish"])
         assert [outcome.error for outcome in outcomes if outcome.error] == []
 
     return on_the_sample(once(factory, "published-sample", build) / "home")

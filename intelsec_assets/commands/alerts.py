@@ -171,23 +171,16 @@ def triage(
     Example: intelsec alerts triage 1f0c9a22 --verdict false_positive --reason "planned rotation, CHG-1042"
     """
     who, when = _checked(actor, actor_kind, reason, verdict, at)
+    said: dict[str, Any] = {
+        "actor_kind": actor_kind,
+        "verdict": verdict,
+        "note": reason,
+        "at": when,
+        "request": request,
+    }
     with _service(data) as service:
-        other = _other(service, of)
-        _each(
-            service,
-            ids,
-            lambda alert: service.triage(
-                alert,
-                who,
-                actor_kind=actor_kind,
-                verdict=verdict,
-                duplicate_of=other,
-                note=reason,
-                at=when,
-                request=request,
-            ),
-            json,
-        )
+        said["duplicate_of"] = _other(service, of)
+        _each(service, ids, lambda alert: service.triage(alert, who, **said), json)
 
 
 @alerts.command("close")
@@ -205,23 +198,16 @@ def close(
 ) -> None:
     """Close them: they must be judged, before or with --verdict and --reason."""
     who, when = _checked(actor, actor_kind, reason, verdict, at)
+    said: dict[str, Any] = {
+        "actor_kind": actor_kind,
+        "verdict": verdict,
+        "note": reason,
+        "at": when,
+        "request": request,
+    }
     with _service(data) as service:
-        other = _other(service, of)
-        _each(
-            service,
-            ids,
-            lambda alert: service.close(
-                alert,
-                who,
-                actor_kind=actor_kind,
-                verdict=verdict,
-                duplicate_of=other,
-                note=reason,
-                at=when,
-                request=request,
-            ),
-            json,
-        )
+        said["duplicate_of"] = _other(service, of)
+        _each(service, ids, lambda alert: service.close(alert, who, **said), json)
 
 
 @alerts.command("reopen")

@@ -38,7 +38,7 @@ from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
 
-DETECTIONS = ("cloud_detections", "detection_outcomes")  # jobs over all days together, where there are audit logs
+DETECTION_JOBS = ("cloud_detections", "detection_outcomes")  # jobs over all days together, where there are audit logs
 
 log = structlog.get_logger("intelsec.run")
 
@@ -129,7 +129,7 @@ def _refuse_days_outside(settings: Settings, days: Sequence[date]) -> None:
 def _run(
     settings: Settings, days: Sequence[date], json: bool, *, job: str = "daily_intel", after: Sequence[str]
 ) -> None:
-    spans = DETECTIONS if Workspace.of(settings).detection_sources().telemetry().audit else ()
+    spans = DETECTION_JOBS if Workspace.of(settings).detection_sources().telemetry().audit else ()
     with _progress(days):
         # the location and Dagster take seconds to import: only when something is to be run
         from intelsec_jobs.runner import DayOutside, HistoryUnavailable, run_days

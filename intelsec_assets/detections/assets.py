@@ -317,7 +317,6 @@ def alert_events(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
     RULE_QUALITY,
     [
         ALERTS.name,
-        ALERT_EVENTS.name,
         ALERT_DISPOSITIONS.name,
         SIGMA_FINDINGS.name,
         dg.AssetDep(RULE_QUALITY.name, partition_mapping=policies.YESTERDAY),
@@ -347,7 +346,7 @@ def _rule_quality(lake: Lake, sources: DetectionSources, day: date) -> Built:
 
 @_table_asset(
     FEED_ACCURACY,
-    [ALERT_DISPOSITIONS.name, ALERT_EVENTS.name, INDICATORS.name],
+    [ALERT_DISPOSITIONS.name, INDICATORS.name],
     "What people's verdicts say of the feeds whose indicators raised alerts; `intelsec feeds accuracy` shows it.",
     group=OUTCOMES,
     partitions=policies.DAILY,
@@ -361,13 +360,11 @@ def _feed_accuracy(lake: Lake, day: date) -> Built:
     indicators = lake.read(INDICATORS.name, day)
 
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-        history = History(lake, con, day)
-        judged, events = history.table(ALERT_DISPOSITIONS), history.table(ALERT_EVENTS)
-        return accuracy_relation(con, judged, lake.relation(con, indicators), day, events)
+        judged = History(lake, con, day).table(ALERT_DISPOSITIONS)
+        return accuracy_relation(con, judged, lake.relation(con, indicators), day)
 
     with engine.quick_session() as con:
-        history = History(lake, con, day)
-        inputs = [indicators, *history.files(ALERT_DISPOSITIONS), *history.files(ALERT_EVENTS)]
+        inputs = [indicators, *History(lake, con, day).files(ALERT_DISPOSITIONS)]
     return build(lake, FEED_ACCURACY, day, compute, inputs=inputs, code_version="1")
 
 

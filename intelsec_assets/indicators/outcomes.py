@@ -33,18 +33,16 @@ class FeedAccuracy:
     accuracy_high: float
 
 
-def outcomes(
-    con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date, events: Relation | None = None
-) -> Relation:
+def outcomes(con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date) -> Relation:
     """Verdicts by indicator, cumulative to the end of the day `as_of`: what `scoring.scores` takes as `outcomes`.
 
     Columns indicator_id (UUID), true_positives, dispositioned; one row an indicator that alerts were judged on, by id.
-    `dispositions` has the columns of ALERT_DISPOSITIONS, `events` those of ALERT_EVENTS. A true positive is a hit, a
-    false positive a miss. A benign true positive is neither: the rule was right and the deed was allowed, which says
-    nothing of the indicator. A duplicate speaks through the alert it repeats. Automation does not count: a playbook
-    that judges by the score must not raise it.
+    `dispositions` has the columns of ALERT_DISPOSITIONS. A true positive is a hit, a false positive a miss. A benign
+    true positive is neither: the rule was right and the deed was allowed, which says nothing of the indicator. A
+    duplicate speaks through the alert it repeats. Automation does not count: a playbook that judges by the score must
+    not raise it.
     """
-    return con.sql(read_sql(_PACKAGE, "outcomes").format(verdicts=_verdicts(con, dispositions, as_of, events)))
+    return con.sql(read_sql(_PACKAGE, "outcomes").format(verdicts=_verdicts(con, dispositions, as_of)))
 
 
 def feed_accuracy(
@@ -52,7 +50,6 @@ def feed_accuracy(
     dispositions: Relation,
     indicators: Relation,
     as_of: date,
-    events: Relation | None = None,
 ) -> list[FeedAccuracy]:
     """Accuracy of every feed that lists an indicator with a judged alert: true positives over true and false ones.
 
@@ -63,7 +60,7 @@ def feed_accuracy(
     view = new_name("indicators")
     indicators.project("indicator_id, source_records").create_view(view)
     statement = read_sql(_PACKAGE, "feed_accuracy").format(
-        verdicts=_verdicts(con, dispositions, as_of, events), indicators=view
+        verdicts=_verdicts(con, dispositions, as_of), indicators=view
     )
     return [
         FeedAccuracy(feed, true, false, true / (true + false), *wilson(true, true + false))
@@ -72,16 +69,16 @@ def feed_accuracy(
 
 
 def accuracy_relation(
-    con: duckdb.DuckDBPyConnection, dispositions: Relation, indicators: Relation, as_of: date, events: Relation
+    con: duckdb.DuckDBPyConnection, dispositions: Relation, indicators: Relation, as_of: date
 ) -> Relation:
     """The same as FEED_ACCURACY of the day `as_of`."""
-    found = [{"day": as_of, **asdict(one)} for one in feed_accuracy(con, dispositions, indicators, as_of, events)]
+    found = [{"day": as_of, **asdict(one)} for one in feed_accuracy(con, dispositions, indicators, as_of)]
     columns = {c.name: [row[c.name] for row in found] for c in FEED_ACCURACY.columns}
     typed = ", ".join(f'"{c.name}"::{c.type} as "{c.name}"' for c in FEED_ACCURACY.columns)
     return con.from_arrow(pa.table(columns)).project(typed)
 
 
-def _verdicts(con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date, events: Relation | None) -> str:
+def _verdicts(con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date) -> str:
     view = new_name("verdicts")
-    standing_verdicts(con, dispositions, as_of, events).create_view(view)
+    standing_verdicts(con, dispositions, as_of).create_view(view)
     return view

@@ -18,7 +18,6 @@ from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQ
 from intelsec_assets.detections.quality.verdicts import new_name
 from intelsec_assets.detections.tables import (
     ALERT_DISPOSITIONS,
-    ALERT_EVENTS,
     ALERTS,
     AUDIT_CONTEXT,
     CLOUD_AUDIT_EVENTS,
@@ -86,7 +85,6 @@ class History:
             findings=self.table(SIGMA_FINDINGS, first),
             alerts=self.table(ALERTS, first),
             dispositions=self.table(ALERT_DISPOSITIONS),
-            events=self.table(ALERT_EVENTS),
             as_of=self.as_of,
             days=self.lake.days(SIGMA_FINDINGS.name),
             volume=volume_of(self._counted_events(first), first, self.as_of),
@@ -97,17 +95,18 @@ class History:
     def of_quality(self, policy: QualityPolicy | None = None) -> list[LakeFile]:
         """The partitions that quality is judged from."""
         first, before = self._first(policy or QualityPolicy()), previous_day(self.as_of)
-        window = [self.files(table, first) for table in (SIGMA_FINDINGS, ALERTS)]
+        judged = [self.files(table, first) for table in (SIGMA_FINDINGS, ALERTS)]
+        judged += [self.files(ALERT_DISPOSITIONS), self.files(RULE_QUALITY, before, before)]
         # a month of events is only counted: to prove it unchanged would take longer than all the rest
-        days = [day for day in self.lake.days(CLOUD_AUDIT_EVENTS.name) if first <= day <= self.as_of]
-        window.append([file for day in days if (file := self.lake.noted(CLOUD_AUDIT_EVENTS.name, day))])
-        whole = [self.files(table) for table in (ALERT_DISPOSITIONS, ALERT_EVENTS)]
-        return [file for files in [*window, *whole, self.files(RULE_QUALITY, before, before)] for file in files]
+        return [file for files in [*judged, self._noted_events(first)] for file in files]
 
     def _counted_events(self, first: date) -> duckdb.DuckDBPyRelation:
-        days = [day for day in self.lake.days(CLOUD_AUDIT_EVENTS.name) if first <= day <= self.as_of]
-        paths = [str(self.lake.path(CLOUD_AUDIT_EVENTS.name, day)) for day in days]
+        paths = [str(file.path) for file in self._noted_events(first)]
         return self.con.read_parquet(paths) if paths else self.table(CLOUD_AUDIT_EVENTS, first)
+
+    def _noted_events(self, first: date) -> list[LakeFile]:
+        days = [day for day in self.lake.days(CLOUD_AUDIT_EVENTS.name) if first <= day <= self.as_of]
+        return [file for day in days if (file := self.lake.noted(CLOUD_AUDIT_EVENTS.name, day))]
 
     def _first(self, policy: QualityPolicy) -> date:
         return self.as_of - timedelta(days=policy.window_days - 1)

@@ -17,7 +17,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from intelsec_assets.commands.run import DETECTIONS
+from intelsec_assets.commands.run import DETECTION_JOBS
 from intelsec_assets.detections.alerts.records import HUMAN
 from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.tables import ALERTS, CLOUD_AUDIT_EVENTS, RULE_QUALITY, SIGMA_FINDINGS
@@ -149,7 +149,7 @@ def test_a_second_run_changes_nothing(built: Workspace, tmp_path: Path) -> None:
     workspace = copied(built, tmp_path)
     before = workspace.content("lake", "audit")
 
-    outcomes = run_days(workspace.settings, [QUIET, date(2026, 3, 5)], job="backfill", spans=DETECTIONS, after=())
+    outcomes = run_days(workspace.settings, [QUIET, date(2026, 3, 5)], job="backfill", spans=DETECTION_JOBS, after=())
 
     assert [outcome.error for outcome in outcomes] == [None] * 4
     after = workspace.content("lake", "audit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import duckdb
@@ -18,7 +18,6 @@ from intelsec_assets.detections.quality.rule_facts import RuleFacts, sole_covera
 from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQuality, quality_relation, rule_quality
 from intelsec_assets.detections.tables import (
     ALERT_DISPOSITIONS,
-    ALERT_EVENTS,
     ALERTS,
     CLOUD_AUDIT_EVENTS,
     RULE_QUALITY,
@@ -43,7 +42,6 @@ def judged(
     alerts: list[dict[str, Any]],
     dispositions: list[dict[str, Any]] = [],  # noqa: B006  read only
     findings: list[dict[str, Any]] | None = None,
-    events: list[dict[str, Any]] = [],  # noqa: B006  read only
     **more: Any,
 ) -> dict[str, RuleQuality]:
     """Quality by rule id; findings that a test does not give are those that raised the alerts."""
@@ -55,7 +53,6 @@ def judged(
         findings=relation(con, SIGMA_FINDINGS, findings),
         alerts=relation(con, ALERTS, alerts),
         dispositions=relation(con, ALERT_DISPOSITIONS, dispositions),
-        events=relation(con, ALERT_EVENTS, events),
         **{"as_of": TODAY, "days": MONTH, **more},
     )
     return {row.rule_id: row for row in rows}
@@ -107,12 +104,12 @@ def test_a_verdict_imported_late_does_not_replace_a_newer_one(con: duckdb.DuckDB
 
 
 def test_who_reopens_an_alert_takes_its_verdict_back(con: duckdb.DuckDBPyConnection) -> None:
-    reopened = {"alert_id": "A1", "rule_id": "R", "event": "reopened", "actor_kind": "human", "day": TODAY}
     alerts, said = [alert(1), alert(2)], [disposition(1, "false_positive"), disposition(2, "false_positive")]
+    reopened = disposition(1, "withdrawn", ago=0, hour=12)
     again = disposition(1, "true_positive", ago=0, hour=13)
 
-    assert judged(con, alerts=alerts, dispositions=said, events=[reopened])["R"].n == 1
-    assert judged(con, alerts=alerts, dispositions=[*said, again], events=[reopened])["R"].true_positives == 1
+    assert judged(con, alerts=alerts, dispositions=[*said, reopened])["R"].n == 1
+    assert judged(con, alerts=alerts, dispositions=[*said, reopened, again])["R"].true_positives == 1
 
 
 def test_what_was_said_after_the_day_is_not_known_on_it(con: duckdb.DuckDBPyConnection) -> None:
@@ -336,17 +333,11 @@ def test_counts_equal_a_plain_recount(
         disposition(n, verdict, rule_of[f"A{n}"], ago=ago, hour=hour, actor_kind=kind)
         for n, verdict, kind, ago, hour in said
     ]
-    changes = [
-        {
-            "day": days_ago(ago),
-            "alert_id": f"A{n}",
-            "event": "reopened",
-            "at": datetime.combine(days_ago(ago), datetime.min.time(), tzinfo=UTC) + timedelta(hours=12, minutes=30),
-        }
-        for n, ago in reopened
-    ]
+    half_past = timedelta(minutes=30)
+    changes = [disposition(n, "withdrawn", rule_of[f"A{n}"], ago=ago, hour=12) for n, ago in reopened]
+    changes = [change | {"at": change["at"] + half_past} for change in changes]
 
-    counted = judged(con, rules=(RULE, RuleFacts("S", "")), alerts=alerts, dispositions=rows, events=changes)
+    counted = judged(con, rules=(RULE, RuleFacts("S", "")), alerts=alerts, dispositions=[*rows, *changes])
 
     for rule in ("R", "S"):
         tally = dict.fromkeys(_VERDICTS, 0)

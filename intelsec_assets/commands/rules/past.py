@@ -18,7 +18,6 @@ from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQ
 from intelsec_assets.detections.quality.verdicts import standing_verdicts
 from intelsec_assets.detections.tables import (
     ALERT_DISPOSITIONS,
-    ALERT_EVENTS,
     ALERTS,
     CLOUD_AUDIT_EVENTS,
     SIGMA_FINDINGS,
@@ -67,7 +66,7 @@ class Known:
         from intelsec_assets.detections.quality.replay import Past
 
         table = self.history.table
-        verdicts = standing_verdicts(self.history.con, table(ALERT_DISPOSITIONS), self.as_of, table(ALERT_EVENTS))
+        verdicts = standing_verdicts(self.history.con, table(ALERT_DISPOSITIONS), self.as_of)
         return Past(
             first,
             last,

@@ -39,7 +39,7 @@ def run(
         typer.Option("--events", help="Audit log files: a file, a folder, or - for standard input; may be repeated."),
     ],
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="Matches a rule and day above which one finding stands for all.")
+        int, typer.Option("--limit", min=1, help="Matches a rule and day above which the noisiest become one finding.")
     ] = 1000,
     json: Json = False,
 ) -> None:
@@ -70,11 +70,13 @@ def _files(events: list[Path]) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="intelsec-stdin-") as folder:
         paths = []
         for path in events:
-            if str(path) == "-":
-                path = Path(folder) / "stdin"  # noqa: PLW2901
-                with path.open("wb") as out:
-                    shutil.copyfileobj(sys.stdin.buffer, out)
-            paths.append(path)
+            if str(path) != "-":
+                paths.append(path)
+                continue
+            given = Path(folder) / "stdin"
+            with given.open("wb") as out:
+                shutil.copyfileobj(sys.stdin.buffer, out)
+            paths.append(given)
         yield paths
 
 

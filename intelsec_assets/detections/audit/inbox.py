@@ -158,7 +158,7 @@ class S3Inbox:
         """The S3 client, made when it is first needed."""
         if self._client is None:
             try:
-                import boto3  # type: ignore[import-untyped]
+                import boto3
             except ModuleNotFoundError:
                 raise InboxError("audit logs in S3 need boto3; install it: pip install 'intelsec[s3]'") from None
             self._client = boto3.client("s3")
@@ -166,7 +166,7 @@ class S3Inbox:
 
     def listing(self) -> Iterator[Listed]:
         """Every object, page by page. Raises InboxError."""
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         client = self.client
         try:

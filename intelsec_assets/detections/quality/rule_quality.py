@@ -106,23 +106,22 @@ def rule_quality(
     dispositions: Relation,
     as_of: date,
     days: Collection[date],
-    events: Relation | None = None,
     volume: Volume | None = None,
     previous: Relation | None = None,
     policy: QualityPolicy | None = None,
 ) -> list[RuleQuality]:
     """RULE_QUALITY of every rule at the end of the day `as_of`, in order of rule id.
 
-    `findings`, `alerts`, `dispositions`, `events` have the columns of SIGMA_FINDINGS, ALERTS, ALERT_DISPOSITIONS,
-    ALERT_EVENTS and hold at least the window; what is outside of it, or later than the day, is left out here. `days`
-    are the days that were looked at (a lake of ten days is no month of silence). `volume` counts the window's events;
-    without it a silent rule's reason is not known. `previous` is RULE_QUALITY of the day before: when a rule last fired
-    is remembered beyond the window. Alerts of a rule that is not among `rules` are told as of a retired one.
+    `findings`, `alerts`, `dispositions` have the columns of SIGMA_FINDINGS, ALERTS, ALERT_DISPOSITIONS and hold at
+    least the window; what is outside of it, or later than the day, is left out here. `days` are the days that were
+    looked at (a lake of ten days is no month of silence). `volume` counts the window's events; without it a silent
+    rule's reason is not known. `previous` is RULE_QUALITY of the day before: when a rule last fired is remembered
+    beyond the window. Alerts of a rule that is not among `rules` are told as of a retired one.
     """
     policy = policy or QualityPolicy()
     first = as_of - timedelta(days=policy.window_days - 1)
     observed = len({day for day in days if first <= day <= as_of})
-    counts = _counts(con, findings, alerts, dispositions, events, first, as_of)
+    counts = _counts(con, findings, alerts, dispositions, first, as_of)
     fired_before = _last_findings(previous)
     sole = sole_coverage(rules)
     known = {rule.rule_id: rule for rule in rules}
@@ -156,12 +155,11 @@ def _counts(
     findings: Relation,
     alerts: Relation,
     dispositions: Relation,
-    events: Relation | None,
     first: date,
     last: date,
 ) -> dict[str, _Counts]:
     verdicts = new_name("verdicts")
-    standing_verdicts(con, dispositions, last, events).create_view(verdicts)
+    standing_verdicts(con, dispositions, last).create_view(verdicts)
     counted = con.sql(
         read_sql(PACKAGE, "rule_counts").format(
             findings=named(con, findings, SIGMA_FINDINGS),

@@ -10,7 +10,7 @@ from itertools import count
 
 import duckdb
 
-from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERT_EVENTS
+from intelsec_assets.detections.tables import ALERT_DISPOSITIONS
 from intelsec_assets.engine import read_sql, sql_text
 from intelsec_assets.tables import Table
 
@@ -25,18 +25,15 @@ Relation = duckdb.DuckDBPyRelation
 _names = count(1)
 
 
-def standing_verdicts(
-    con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date, events: Relation | None = None
-) -> Relation:
+def standing_verdicts(con: duckdb.DuckDBPyConnection, dispositions: Relation, as_of: date) -> Relation:
     """The verdict that stands of each judged alert at the end of the day `as_of`, read lazily, in no order.
 
     Columns alert_id, rule_id, entity, indicator_ids, verdict, reason, actor, at; one row an alert. `dispositions` has
-    the columns of ALERT_DISPOSITIONS, `events` those of ALERT_EVENTS: who reopens an alert takes its verdict back.
+    the columns of ALERT_DISPOSITIONS; who reopens an alert takes its verdict back, which is a row of them too.
     """
     return con.sql(
         read_sql(PACKAGE, "standing_verdicts").format(
             dispositions=named(con, dispositions, ALERT_DISPOSITIONS),
-            events=named(con, events, ALERT_EVENTS),
             as_of=f"date {sql_text(str(as_of))}",
         )
     )

@@ -55,7 +55,11 @@ set_apart as (
         count(*) filter (where r.verdict = 'duplicate') as duplicates,
         count(*) filter (where r.verdict is null and m.alert_id is not null) as judged_by_automation
     from raised as r
-    left join (select distinct alert_id from {dispositions} where actor_kind = 'automation' and day <= {last}) as m
+    left join (
+        select distinct alert_id
+        from {dispositions}
+        where actor_kind = 'automation' and verdict <> 'withdrawn' and day <= {last}
+    ) as m
         using (alert_id)
     group by r.rule_id
 ),

@@ -96,6 +96,17 @@ def test_a_rule_without_suppression_makes_an_alert_of_every_finding(service: Ale
     assert len(service.queue()) == 2
 
 
+def test_what_falls_into_the_windows_of_two_closed_alerts_counts_on_the_newer(service: AlertService) -> None:
+    (older,) = service.take([finding("f1")]).created
+    (newer,) = service.take([finding("f2", 100)]).created
+    for alert in (older, newer):
+        service.close(alert, "ann", verdict="false_positive", note="planned")
+
+    assert service.take([finding("f3", 55)]).suppressed == ("f3",)
+
+    assert (service.get(older).suppressed, service.get(newer).suppressed) == (0, 1)
+
+
 def test_a_closed_alert_counts_what_comes_in_its_window_stays_closed_and_is_not_prolonged(
     service: AlertService,
 ) -> None:

@@ -76,6 +76,13 @@ def test_a_match_is_a_finding_with_its_evidence(con: duckdb.DuckDBPyConnection, 
     assert found["finding_id"] == finding_id(id_of("key made"), "", found["event_ids"][0])
 
 
+def test_an_event_that_is_there_twice_matches_once(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    once = landed(con, [event(1, "X")])
+    twice = con.from_arrow(pa.concat_tables([once, once]))
+    (found,) = rows(scan(con, rule_set(tmp_path, rule("x", {"eventName": "X"})), twice))
+    assert found["event_count"] == 1
+
+
 def test_findings_have_the_columns_of_their_table(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     found = run(con, rule_set(tmp_path, rule("any", {"eventName": "X"})), [event(1, "X")]).findings
     assert found.column_names == SIGMA_FINDINGS.column_names
@@ -460,6 +467,14 @@ def test_a_burst_over_midnight_is_told_by_the_day_of_its_last_event(
     assert (found["day"], found["event_count"]) == (DAY + timedelta(days=1), 3)
 
 
+def test_a_burst_that_ended_yesterday_is_not_told_again_today(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    evening = MIDNIGHT.total_seconds() / 60
+    events = con.from_arrow(landed(con, reads([evening - 6, evening - 5, evening - 4, evening + 50])))
+    rules = burst_rules(tmp_path)
+    assert len(rows(scan(con, rules, events, days=[DAY]))) == 1
+    assert rows(scan(con, rules, events, days=[DAY + timedelta(days=1)])) == []
+
+
 def test_a_late_event_touches_its_day_and_those_that_look_back_to_it(tmp_path: Path) -> None:
     next_day = DAY + timedelta(days=1)
     assert touched_days([DAY], burst_rules(tmp_path / "a")) == [DAY, next_day]
@@ -498,6 +513,12 @@ def test_a_flood_of_bursts_is_one_finding(con: duckdb.DuckDBPyConnection, tmp_pa
     result = run(con, burst_rules(tmp_path), reads([60 * h + m for h in range(6) for m in range(3)]), flood_limit=4)
     (found,) = rows(result)
     assert (found["kind"], found["event_count"]) == ("flood", 6)
+
+
+def test_a_flood_of_bursts_names_the_first_hundred(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    bursts = [5 * burst + minute / 10 for burst in range(110) for minute in range(3)]
+    (found,) = rows(run(con, burst_rules(tmp_path, timespan="1m"), reads(bursts), flood_limit=10))
+    assert (found["kind"], found["event_count"], len(found["event_ids"])) == ("flood", 110, 100)
 
 
 def by(arn: str, number: int, **more: Any) -> dict[str, Any]:

@@ -266,6 +266,8 @@ def alerts(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Materi
         for day in partition_days(context):
             taken = service.take(_findings(lake, day), raised_at=raised_at)
             progress.report(ALERTS.name, str(day), f"{len(taken.created)} raised, {len(taken.merged)} joined one")
+            if taken.held:
+                context.log.warning("over their noise budget on %s, one alert for the rest: %s", day, taken.held)
             built.append(keep(lake, ALERTS, day, alerts_of_day(store, day)))
     return _told(context, ALERTS, built)
 

@@ -22,7 +22,7 @@ from intelsec_assets.detections.sigma.rules import RuleMeta, RuleSet, load_any
 from intelsec_assets.detections.sigma.scan import matching, routing
 from intelsec_assets.detections.sigma.scan.firing import EventRule, Prepared, prepare
 from intelsec_assets.detections.sigma.scan.layouts import CONTEXT_FIELDS
-from intelsec_assets.detections.sigma.scan.scanning import ScanResult, scan, touched_days
+from intelsec_assets.detections.sigma.scan.scanning import ScanResult, scan
 from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from tests.sigma_scans import START, correlation, event, id_of, landed, rule, rule_set
 
@@ -475,12 +475,11 @@ def test_a_burst_that_ended_yesterday_is_not_told_again_today(con: duckdb.DuckDB
     assert rows(scan(con, rules, events, days=[DAY + timedelta(days=1)])) == []
 
 
-def test_a_late_event_touches_its_day_and_those_that_look_back_to_it(tmp_path: Path) -> None:
-    next_day = DAY + timedelta(days=1)
-    assert touched_days([DAY], burst_rules(tmp_path / "a")) == [DAY, next_day]
-    assert touched_days([DAY], rule_set(tmp_path / "b", rule("any", {"eventName": "X"}))) == [DAY]
-    long = burst_rules(tmp_path / "c", timespan="2d")
-    assert touched_days([DAY], long) == [DAY, next_day, DAY + timedelta(days=2)]
+def test_how_far_correlations_look_back_is_their_longest_window(tmp_path: Path) -> None:
+    """Days that a late event wakes follow from it: tests/unit/test_audit_arrivals."""
+    assert prepare(burst_rules(tmp_path / "a")).lookback == timedelta(minutes=10)
+    assert prepare(rule_set(tmp_path / "b", rule("any", {"eventName": "X"}))).lookback == timedelta(0)
+    assert prepare(burst_rules(tmp_path / "c", timespan="2d")).lookback == timedelta(days=2)
 
 
 # floods, failures

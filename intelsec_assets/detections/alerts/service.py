@@ -20,7 +20,6 @@ from intelsec_assets.detections.alerts.records import (
     DISPOSITIONED,
     DUPLICATE,
     HUMAN,
-    OVER_BUDGET,
     REOPENED,
     TARGET,
     TRIAGED,
@@ -306,10 +305,6 @@ class AlertService:
     def counts(self, wanted: AlertFilter | None = None) -> Mapping[tuple[str, str], int]:
         """How many there are, a severity and state."""
         return self._store.count_alerts(wanted or AlertFilter(states=()))
-
-    def held_rules(self, day: date) -> dict[str, Alert]:
-        """Rules that are over their noise budget of the day or flooded, by id, with the alert that says so."""
-        return {a.rule_id: a for a in self._store.alerts_raised_on(day) if a.kind in (OVER_BUDGET, FLOOD)}
 
     def triage_times(self, since: datetime | None = None, until: datetime | None = None) -> TriageTimes:
         """How long people took to acknowledge and triage live alerts created since and before; from their events."""

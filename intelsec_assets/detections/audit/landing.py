@@ -104,10 +104,6 @@ class Landing:
         days = sorted(events.keys() | rejected.keys())
         return {day: _digest([events.get(day, ""), rejected.get(day, "")]) for day in days}
 
-    def days_landed_since(self, seen: dict[date, str]) -> list[date]:
-        """Days whose version is another than in `seen`, in order: those that something landed for, however late."""
-        return [day for day, version in self.versions().items() if seen.get(day) != version]
-
     def _days(self, kind: str) -> list[date]:
         folder = self.folder / kind
         return sorted(parse_day(path.name) for path in folder.iterdir()) if folder.is_dir() else []

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from math import ceil
 
 import duckdb
 import pyarrow as pa
@@ -118,13 +117,6 @@ def scan_layout(
         )
     finally:
         matches.drop()
-
-
-def touched_days(days: Iterable[date], rules: RuleSet | Prepared) -> list[date]:
-    """Days whose findings may change when events of `days` are added: those, and those whose look-back reaches them."""
-    prepared = rules if isinstance(rules, Prepared) else prepare(rules)
-    reach = ceil(prepared.lookback / timedelta(days=1))
-    return sorted({day + timedelta(days=later) for day in days for later in range(reach + 1)})
 
 
 def _newest(con: duckdb.DuckDBPyConnection, layout: Layout) -> datetime | None:

@@ -129,6 +129,34 @@ def test_a_session_is_known_by_its_role_and_by_neither_the_identity_nor_the_name
     assert state(own, ticket(requester=role, target="ana")) == "absent"
 
 
+@pytest.mark.parametrize(
+    ("kind", "actor"),
+    [("role", "assumed-role/operations/ana"), ("login", "federated-user/ana")],
+)
+def test_no_pattern_fits_the_name_of_a_session_for_its_caller_chose_it(kind: str, actor: str) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:{actor}"
+    issuer = f"arn:aws:iam::{ACCOUNT}:role/operations" if kind == "role" else None
+    event = call(actor_arn=arn, actor_user=None, actor_issuer_arn=issuer, principal=issuer or arn)
+    own = event | {"event": "{}"}
+    for pattern in ("*/ana", "*ana", "*:*/an*", f"arn:aws:sts::{ACCOUNT}:{actor[:-1]}*"):
+        assert state(event, ticket(requester=pattern)) == "absent", pattern
+        assert state(own, ticket(requester=None, target=pattern)) == "absent", pattern
+        named = call(json={"requestParameters": {"resourceArn": arn}})
+        assert state(named, ticket(requester=None, target=pattern, action="*")) == "absent", pattern
+    assert state(call(json={"requestParameters": {"resourceArn": arn}}), ticket(requester=None)) == "absent"
+    assert state(event, ticket(requester=arn)) == "present", "written out, whoever wrote the ticket meant this session"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*:role/operations", "*/operations", "*:assumed-role/operations/*", f"*::{ACCOUNT}:assumed-role/oper*"]
+)
+def test_a_pattern_may_name_the_role_of_a_session(pattern: str) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/operations"
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/operations/ana"
+    event = call(actor_arn=arn, actor_user=None, actor_issuer_arn=role, principal=role)
+    assert state(event, ticket(requester=pattern)) == "present"
+
+
 def test_a_user_of_another_account_needs_a_ticket_that_names_that_account() -> None:
     stranger = call(account=ACCOUNT, actor_account="666666666666", actor_arn="arn:aws:iam::666666666666:user/ana")
     stranger["principal"] = stranger["actor_arn"]

@@ -66,13 +66,16 @@ def match_tickets(con: duckdb.DuckDBPyConnection, calls: str, events: str, readi
     role; an actor of another account than the one called must be named with that account. A source identity is no
     requester: whoever assumes a role sets it. The target is a principal or resource that the request names, whole or
     its last part; a call on oneself (no parameter names a target) has its actor as target. Case does not count, `*`
-    stands for any text. Of several tickets the one with the narrowest window is named, then the first in order of ids.
+    stands for any text but the name of a session: who assumes a role chooses that name, so a pattern sees the role's
+    part of `assumed-role/ROLE/SESSION` only. Of several tickets the one with the narrowest window is named, then the
+    first in order of ids.
     """
     _register(con, reading)
     sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls).replace("{events}", events)
     for name, expression in (
         ("foreign", _FOREIGN),
         ("actor_texts", _ACTORS),
+        ("sessionless", _SESSIONLESS),
         ("targets", _targets()),
         ("names_nothing", _names_nothing()),
     ):
@@ -100,6 +103,10 @@ _ACTORS = (
     f"[actor_arn, case when not {_FOREIGN} then actor_user end, actor_issuer_arn, "
     "case when provider = 'aws' then split_part(principal, '#', 1) else principal end]"
 )
+# A text with the name of its session left out, as ARN of STS or as id of a principal (of a role, or of an account for
+# a federated user); other texts as they are
+_SESSION = "^(arn:[^:]*:sts:[^:]*:[^:]*:(?:assumed-role|federated-user)/(?:.*/)?|(?:aroa[0-9a-z]+|[0-9]{12}):)[^/]*$"
+_SESSIONLESS = f"regexp_replace(lower(text), '{_SESSION}', '\\1')"
 
 
 def _targets() -> str:

@@ -22,7 +22,7 @@ actors as materialized (
     from kinds
 ),
 actor_texts as materialized (
-    select distinct kind_no, is_foreign, actor_account, lower(text) as text
+    select distinct kind_no, is_foreign, actor_account, lower(text) as text, {sessionless} as sessionless
     from actors, unnest(actors) as u(text)
     where text is not null
 ),
@@ -34,7 +34,7 @@ allowed as (
     select a.kind_no, t.ticket_no
     from actor_texts as a
     join (select ticket_no, requester from context_tickets where requester_is_pattern) as t
-      on a.text like t.requester escape '!'
+      on a.sessionless like t.requester escape '!'
      and (not a.is_foreign or contains(t.requester, lower(a.actor_account)))
 ),
 fitting_kinds as materialized (
@@ -80,9 +80,11 @@ aimed as (
     join actors as a using (kind_no)
 ),
 target_texts as (
-    select distinct provider, event_id, lower(text) as text
+    select distinct provider, event_id, lower(text) as text, {sessionless} as sessionless
     from aimed, unnest(if(
-        len(targets) = 0, oneself, list_concat(targets, [regexp_extract(text, '[^/:]+$') for text in targets])
+        len(targets) = 0,
+        oneself,
+        list_concat(targets, [regexp_extract({sessionless}, '[^/:]+$') for text in targets])
     )) as u(text)
 ),
 hit as (
@@ -94,7 +96,7 @@ hit as (
     from target_texts as x
     join fitting as f using (provider, event_id)
     join (select ticket_no, target from context_tickets where target_is_pattern) as t
-      on t.ticket_no = f.ticket_no and x.text like t.target escape '!'
+      on t.ticket_no = f.ticket_no and x.sessionless like t.target escape '!'
 ),
 covered as (
     select f.provider, f.event_id, f.ticket_no

@@ -31,6 +31,7 @@ PREFIXES = (
 # the register was last written at noon of the last day: what happens after is not covered
 TICKETS_AS_OF = "2026-03-15T12:00:00Z"
 _ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+_ACCOUNTS = {"aws": ACCOUNT, "gcp": audit.PROJECT}  # that the story plays in
 # (ticket, system, requester, target, action, valid from and to: day and time of March, status)
 TICKETS = (
     ("CHG-1001", "aws", "jonas", "*", "UpdateDetector", "03 09:00", "03 12:00", "approved"),
@@ -70,10 +71,11 @@ def _ticket_row(*cells: str) -> str:
 
 def files() -> audit.Files:
     """Path below samples/data -> content."""
-    tickets = [f"# as_of: {TICKETS_AS_OF}", "ticket_id,system,requester,target,action,valid_from,valid_to,status"]
+    header = "ticket_id,system,requester,target,action,valid_from,valid_to,status,account"
+    tickets = [_ticket_row(*row, _ACCOUNTS[row[1]]) for row in TICKETS]
     prefixes = ["network,asn,org,country", *(",".join(map(str, row)) for row in PREFIXES)]
     return {
         "telemetry.yaml": TELEMETRY.encode(),
-        "audit/tickets.csv": "\n".join([*tickets, *(_ticket_row(*row) for row in TICKETS), ""]).encode(),
+        "audit/tickets.csv": "\n".join([f"# as_of: {TICKETS_AS_OF}", header, *tickets, ""]).encode(),
         "audit/asn_prefixes.csv": "\n".join([*prefixes, ""]).encode(),
     }

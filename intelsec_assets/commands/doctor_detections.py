@@ -52,7 +52,13 @@ def _tickets(sources: DetectionSources) -> Look:
         found = f"the register says nothing after {reading.covers_until:%Y-%m-%d %H:%M} UTC"
         return "tickets", "missing", found, "export it again; until then rules that need tickets say `context unknown`"
     problems = f"; {len(reading.problems)} rows cannot be used, first {reading.problems[0]}" if reading.problems else ""
-    return "tickets", "ok", f"{len(reading.tickets)} tickets of today{problems}", ""
+    everywhere = sum(ticket.is_approved and ticket.counts_everywhere for ticket in reading.tickets)
+    found = f"{len(reading.tickets)} tickets of today{problems}"
+    if not everywhere:
+        return "tickets", "ok", found, ""
+    wide = "names no account and counts" if everywhere == 1 else "name no account and count"
+    what_to_do = "with more than one account, fill the column `account` of the register"
+    return "tickets", "ok", f"{found}; {everywhere} of them {wide} in every account", what_to_do
 
 
 def _prefixes(sources: DetectionSources) -> Look:

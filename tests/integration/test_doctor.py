@@ -101,3 +101,20 @@ def test_detections_are_looked_at_source_by_source(tmp_path: Path) -> None:
     assert "tickets.csv" in told["tickets", "broken"]
     assert told["networks", "missing"] == "no prefixes named under `asn`"
     assert told["rules", "ok"].endswith(" rules")
+
+
+def test_tickets_that_count_in_every_account_are_told(tmp_path: Path) -> None:
+    (tmp_path / "telemetry.yaml").write_text(
+        "version: 1\naudit:\n  - {name: here, provider: aws, location: here}\ntickets: {csv: tickets.csv}\n"
+    )
+    (tmp_path / "here").mkdir()
+    row = "CHG-1,aws,ana,batch,CreateAccessKey,2020-01-01T00:00:00Z,2099-01-01T00:00:00Z,approved"
+    (tmp_path / "tickets.csv").write_text(
+        f"ticket_id,system,requester,target,action,valid_from,valid_to,status,account\n{row},\n{row},111122223333\n"
+    )
+    settings = from_environment({"INTELSEC_DATA": str(tmp_path), "INTELSEC_HOME": str(tmp_path / "home")})
+
+    (told,) = (look for look in doctor_detections.looks(settings) if look[0] == "tickets")
+
+    assert told[1:3] == ("ok", "2 tickets of today; 1 of them names no account and counts in every account")
+    assert "`account`" in told[3]

@@ -167,6 +167,25 @@ def test_a_user_of_another_account_needs_a_ticket_that_names_that_account() -> N
         assert state(stranger, ticket(requester=name)) == "present", name
 
 
+def test_a_ticket_of_an_account_covers_that_name_in_no_other() -> None:
+    here, elsewhere = (call(account=account, actor_account=account) for account in (ACCOUNT, "666666666666"))
+    for said in ({}, {"requester": None}, {"requester": "an*"}, {"target": None}):
+        assert state(here, ticket(account=ACCOUNT, **said)) == "present", said
+        assert state(elsewhere, ticket(account=ACCOUNT, **said)) == "absent", said
+        assert state(elsewhere, ticket(**said)) == "present", f"{said}: no account said, any account"
+
+
+def test_a_call_that_says_no_account_is_covered_by_no_ticket_of_one() -> None:
+    assert state(call(account=None), ticket(account=ACCOUNT)) == "absent"
+
+
+def test_the_account_of_another_cloud_is_a_project_or_a_subscription_in_any_case() -> None:
+    event = call(provider="azure", account="0A1B-C2", actor_arn="ana@example.org", actor_user="ana")
+    found = event | {"event": '{"resourceId": "batch"}'}
+    assert state(found, ticket(system="azure", account="0a1b-c2")) == "present"
+    assert state(found, ticket(system="azure", account="0a1b-c3")) == "absent"
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -293,6 +312,41 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line_and_the_others_stay(ro
     assert reading.reason is None
 
 
+ACCOUNTED = HEADER.replace("status", "status,account")
+
+
+def with_account(account: str) -> str:
+    return GOOD.rstrip() + f",{account}\n"
+
+
+def test_a_register_may_say_the_account_of_each_ticket() -> None:
+    rows = [ACCOUNT, "", "*"]
+    reading = read(ACCOUNTED + "".join(map(with_account, rows)))
+    assert [one.account for one in reading.tickets] == [ACCOUNT, None, None]
+    assert [one.account for one in read(HEADER + GOOD).tickets] == [None]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (with_account("11122223333"), "account '11122223333' is no account of AWS: expected 12 digits"),
+        (with_account("1.11122E+11"), "expected 12 digits"),
+        (with_account("11112222*").replace(",aws,", ",*,"), "account '11112222*' is no single account"),
+        (GOOD, "the row ends before account"),
+    ],
+)
+def test_a_row_whose_account_is_none_is_named_and_covers_nothing(row: str, said: str) -> None:
+    reading = read(ACCOUNTED + with_account(ACCOUNT) + row)
+    assert len(reading.tickets) == 1
+    assert said in reading.problems[0].text
+
+
+def test_a_ticket_counts_everywhere_if_it_names_no_account_in_any_way() -> None:
+    assert ticket().counts_everywhere
+    assert not ticket(account=ACCOUNT).counts_everywhere
+    assert not ticket(requester=f"arn:aws:iam::{ACCOUNT}:user/ana").counts_everywhere
+
+
 def test_a_file_of_mostly_bad_rows_is_a_file_that_cannot_be_read() -> None:
     rows = "".join(GOOD.replace("2026-03-13T11:00:00Z", "13/03/2026 11:00") for _ in range(5))
     reading = read(HEADER + rows + GOOD)
@@ -306,6 +360,7 @@ def test_a_file_of_mostly_bad_rows_is_a_file_that_cannot_be_read() -> None:
     [
         "",
         HEADER.replace("status", "status,requester") + GOOD,
+        HEADER.replace("status", "status,account,account") + GOOD,
         f"# as_of: 2026-03-15T01:00:00Z\n{HEADER}{GOOD}",
         f"# as_of: 9999-12-31T23:59:59Z\n{HEADER}{GOOD}",
         "ticket,who\n1,ana\n",

@@ -9,16 +9,18 @@ import io
 import json
 import tarfile
 import zipfile
+from datetime import date
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
+from intelsec_assets.detections.audit.telemetry import Telemetry
 from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.detections.sigma.siem.compiling import NONE, Compiled, compile_all
 from intelsec_assets.detections.sigma.siem.packages import making
-from intelsec_assets.detections.sigma.siem.packages.lookups import COLUMNS, INDICATORS, Lookups
+from intelsec_assets.detections.sigma.siem.packages.lookups import COLUMNS, INDICATORS, TICKETS, Lookups, ticket_rows
 from intelsec_assets.detections.sigma.siem.targets import TargetError, load_targets
 from intelsec_assets.settings import REPOSITORY
 
@@ -91,6 +93,21 @@ def test_the_readme_says_what_is_nearest_and_what_the_lookups_lack(siem: str) ->
         assert f"- **{one.rule.title}** ({one.verdict}):" in readme
         assert one.deviations[0].words(TARGETS) in readme
     assert "no register of tickets is configured" in readme
+
+
+def test_a_ticket_of_an_account_is_looked_up_with_the_account_that_was_called(tmp_path: Path) -> None:
+    row = "CHG-1,aws,ana,batch,CreateAccessKey,2026-03-13T11:00:00Z,2026-03-13T13:00:00Z,approved"
+    header = "ticket_id,system,requester,target,action,valid_from,valid_to,status,account"
+    (tmp_path / "tickets.csv").write_text(
+        f"# as_of: 2026-03-13T12:00:00Z\n{header}\n{row},111122223333\n{row.replace('CHG-1', 'CHG-2')},\n"
+    )
+    rows, _ = ticket_rows(Telemetry(tickets_csv="tickets.csv"), tmp_path, date(2026, 3, 13))
+    account = COLUMNS[TICKETS].index("account")
+    assert [cells[account] for cells in rows] == ["*", "111122223333"]
+
+    (query,) = (one.queries[0].text for one in compiled("splunk") if one.rule.name == "iam-key-without-ticket")
+    assert "account AS intelsec_account OUTPUT" in query
+    assert "WILDCARD(account)" in files("splunk")["intelsec_detections/default/transforms.conf"]
 
 
 @pytest.mark.parametrize("siem", ["splunk", "sentinel", "loki"])

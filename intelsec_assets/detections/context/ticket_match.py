@@ -47,7 +47,7 @@ _NO_TARGETS = (
 )
 _TICKETS = pa.schema(
     [
-        *(("ticket_no", pa.int64()), ("ticket_id", pa.string()), ("system", pa.string())),
+        *(("ticket_no", pa.int64()), ("ticket_id", pa.string()), ("system", pa.string()), ("account", pa.string())),
         *(("requester", pa.string()), ("requester_is_pattern", pa.bool_())),
         *(("target", pa.string()), ("target_is_pattern", pa.bool_()), ("action", pa.string())),
         *(("valid_from", pa.timestamp("us", "UTC")), ("valid_to", pa.timestamp("us", "UTC"))),
@@ -62,13 +62,13 @@ def match_tickets(con: duckdb.DuckDBPyConnection, calls: str, events: str, readi
     `events` names a relation of CLOUD_AUDIT_EVENTS, `calls` one of the same events without their JSON.
 
     A ticket counts if it is approved, if the event lies in its window widened by CLOCK_TOLERANCE on both sides, and if
-    system, action and whatever it says of requester and target fit. The requester is the actor's ARN, user name or
-    role; an actor of another account than the one called must be named with that account. A source identity is no
-    requester: whoever assumes a role sets it. The target is a principal or resource that the request names, whole or
-    its last part; a call on oneself (no parameter names a target) has its actor as target. Case does not count, `*`
-    stands for any text but the name of a session: who assumes a role chooses that name, so a pattern sees the role's
-    part of `assumed-role/ROLE/SESSION` only. Of several tickets the one with the narrowest window is named, then the
-    first in order of ids.
+    system, action and whatever it says of account, requester and target fit. The account is the one called. The
+    requester is the actor's ARN, user name or role; an actor of another account than the one called must be named with
+    that account. A source identity is no requester: whoever assumes a role sets it. The target is a principal or
+    resource that the request names, whole or its last part; a call on oneself (no parameter names a target) has its
+    actor as target. Case does not count, `*` stands for any text but the name of a session: who assumes a role chooses
+    that name, so a pattern sees the role's part of `assumed-role/ROLE/SESSION` only. Of several tickets the one with
+    the narrowest window is named, then the first in order of ids.
     """
     _register(con, reading)
     sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls).replace("{events}", events)
@@ -148,6 +148,7 @@ def _register(con: duckdb.DuckDBPyConnection, reading: TicketReading) -> None:
             number,
             ticket.ticket_id,
             ticket.system,
+            None if ticket.account is None else ticket.account.lower(),
             *_comparison(ticket.requester),
             *_comparison(ticket.target),
             _like(ticket.action),

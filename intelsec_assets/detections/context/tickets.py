@@ -21,6 +21,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 APPROVED = ("approved", "implemented")
 NOT_APPROVED = ("draft", "requested", "rejected", "cancelled")
 COLUMNS = ("ticket_id", "system", "requester", "target", "action", "valid_from", "valid_to", "status")
+ACCOUNT = "account"  # a register of one account need not have it
 
 # a register written every few minutes that is an hour old has stopped being written
 DEFAULT_MAX_AGE = timedelta(hours=1)
@@ -32,6 +33,9 @@ _BROKEN_SHARE, _BROKEN_ROWS = 0.1, 3
 _LEAST_LITERAL = 3
 # clocks of a register and of a file disagree by a time zone; more, and it claims to cover what has not happened
 _MOST_AHEAD = timedelta(days=1)
+# spreadsheets make 1.11122E+11 of an account, and drop zeros it begins with
+_AWS_ACCOUNT = re.compile(r"[0-9]{12}")
+_NAMES_ACCOUNT = re.compile(r":[0-9]{12}:")  # as an ARN does
 _REMARK = re.compile(r"#\s*(as_of|since)\s*:\s*(\S+)\s*$")
 
 
@@ -40,7 +44,8 @@ class Ticket:
     """Leave to do something: who may do which action to what, and when.
 
     `requester` names who acts (ARN, user name, e-mail address), `target` the principal or resource acted on, `action`
-    the event name; all three may hold `*`. None = not said. `system` is aws, gcp, azure or `*`.
+    the event name; all three may hold `*`. None = not said. `system` is aws, gcp, azure or `*`. `account` is the one
+    account, project or subscription that the action is done in; None = any.
     """
 
     ticket_id: str
@@ -51,11 +56,18 @@ class Ticket:
     valid_from: datetime
     valid_to: datetime
     status: str
+    account: str | None = None
 
     @property
     def is_approved(self) -> bool:
         """Whether someone said yes, and nobody took it back."""
         return self.status in APPROVED
+
+    @property
+    def counts_everywhere(self) -> bool:
+        """Whether who has the requester's name in any account of an organisation may act on it."""
+        named = any(text is not None and _NAMES_ACCOUNT.search(text) for text in (self.requester, self.target))
+        return self.account is None and not named
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ NO_REGISTER = TicketReading(reason="no register of tickets is configured: name o
 
 @dataclass(frozen=True)
 class CsvTickets:
-    """A register exported as CSV with the columns of COLUMNS, any order, further columns ignored.
+    """A register exported as CSV with the columns of COLUMNS and, if it likes, ACCOUNT; any order, others ignored.
 
     Lines before the header may say `# as_of: INSTANT` (when it was exported; else the file's time stamp) and
     `# since: INSTANT` (the oldest instant it speaks about). It covers what happens until `max_age` after it was
@@ -162,12 +174,13 @@ def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta
         missing = [name for name in COLUMNS if name not in header]
         if missing:
             return TicketReading(reason=f"{file}:{skipped + 1}: no column {', '.join(missing)}; there are {header}")
-        if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        if twice := [name for name in (*COLUMNS, ACCOUNT) if header.count(name) > 1]:
             return TicketReading(reason=f"{file}:{skipped + 1}: the column {', '.join(twice)} stands twice")
+        expected = (*COLUMNS, ACCOUNT) if ACCOUNT in header else COLUMNS
         for cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
-            read = _ticket(dict(zip(header, (cell.strip() for cell in cells), strict=False)))
+            read = _ticket(dict(zip(header, (cell.strip() for cell in cells), strict=False)), expected)
             if isinstance(read, Ticket):
                 found.append(read)
             else:
@@ -204,11 +217,11 @@ def _remarks(lines: Sequence[str]) -> tuple[dict[str, datetime | None], int]:
     return found, len(lines)
 
 
-def _ticket(row: dict[str, str]) -> Ticket | str:
+def _ticket(row: dict[str, str], expected: Sequence[str]) -> Ticket | str:
     """The ticket of a row, or what is wrong with it."""
-    lacking = [name for name in COLUMNS if name not in row]
+    lacking = [name for name in expected if name not in row]
     if lacking:
-        return f"the row ends before {lacking[0]}: expected {len(COLUMNS)} cells"
+        return f"the row ends before {lacking[0]}: expected {len(expected)} cells"
     if empty := [name for name in ("ticket_id", "action", "status") if not row[name]]:
         return f"{empty[0]} is empty"
     window = [_instant(row[name]) for name in ("valid_from", "valid_to")]
@@ -229,7 +242,12 @@ def _ticket(row: dict[str, str]) -> Ticket | str:
     if requester is None and target is None:
         return "neither requester nor target is said: such a ticket would cover everybody"
     system = row["system"].lower() or "*"
-    return Ticket(row["ticket_id"], system, requester, target, row["action"], start, end, status)
+    account = None if row.get(ACCOUNT, "") in ("", "*") else row[ACCOUNT]
+    if account is not None and "*" in account:
+        return f"account {account!r} is no single account: expected one, or nothing for any"
+    if account is not None and system == "aws" and not _AWS_ACCOUNT.fullmatch(account):
+        return f"account {account!r} is no account of AWS: expected 12 digits, or nothing for any"
+    return Ticket(row["ticket_id"], system, requester, target, row["action"], start, end, status, account)
 
 
 def _instant(text: str) -> datetime | None:

@@ -38,12 +38,12 @@ allowed as (
      and (not a.is_foreign or contains(t.requester, lower(a.actor_account)))
 ),
 fitting_kinds as materialized (
-    select kind_no, ticket_no
-    from kinds join names using (provider, event_name) join allowed using (kind_no, ticket_no)
-    union all
-    select kind_no, ticket_no
-    from kinds join names using (provider, event_name)
-    join (select ticket_no from context_tickets where requester is null) using (ticket_no)
+    select k.kind_no, t.ticket_no
+    from kinds as k
+    join names as n using (provider, event_name)
+    join context_tickets as t on t.ticket_no = n.ticket_no and (t.account is null or t.account = lower(k.account))
+    left join allowed as a on a.kind_no = k.kind_no and a.ticket_no = t.ticket_no
+    where t.requester is null or a.ticket_no is not null
 ),
 named as materialized (
     select c.provider, c.event_id, c.event_time, k.kind_no

@@ -29,7 +29,7 @@ INDICATORS, TICKETS, ASN, PRINCIPALS_ASN, PRINCIPALS = (
 )
 COLUMNS: dict[str, tuple[str, ...]] = {
     INDICATORS: ("value", "indicator_type", "indicator_id", "score", "decision", "campaign", "tlp", "first_exported"),
-    TICKETS: ("action", "requester", "target", "ticket", "ticket_id", "valid_from", "valid_to"),
+    TICKETS: ("action", "requester", "target", "account", "ticket", "ticket_id", "valid_from", "valid_to"),
     ASN: ("prefix", "asn", "org", "country"),
     PRINCIPALS_ASN: ("principal_asn", "principal", "asn", "last_seen"),
     PRINCIPALS: ("principal", "first_seen", "days_seen"),
@@ -113,8 +113,8 @@ def ticket_rows(telemetry: Telemetry, data_root: Path | None, day: date) -> tupl
         identity = ticket.ticket_id.replace("|", "/")
         rows.append(
             (
-                *(ticket.action, ticket.requester or "*", ticket.target or "*", f"{begin}|{end}|{identity}"),
-                *(identity, ticket.valid_from.isoformat(), ticket.valid_to.isoformat()),
+                *(ticket.action, ticket.requester or "*", ticket.target or "*", ticket.account or "*"),
+                *(f"{begin}|{end}|{identity}", identity, ticket.valid_from.isoformat(), ticket.valid_to.isoformat()),
             )
         )
     return sorted(rows), ()

@@ -24,7 +24,7 @@ _SEVERITY = {"informational": 1, "low": 2, "medium": 3, "high": 4, "critical": 5
 _MATCHES = {
     INDICATORS: "CIDR(value)",
     ASN: "CIDR(prefix)",
-    TICKETS: "WILDCARD(action), WILDCARD(requester), WILDCARD(target)",
+    TICKETS: "WILDCARD(action), WILDCARD(requester), WILDCARD(target), WILDCARD(account)",
 }
 _MOST_TICKETS = 100
 

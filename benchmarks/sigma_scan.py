@@ -34,21 +34,24 @@ def make(amount: int, events: Path) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from intelsec_assets import engine
+    from intelsec_assets.detections.audit.parts import with_parts
     from intelsec_assets.detections.audit.reading import batches
-    from intelsec_assets.detections.audit.typed import Delivery
+    from intelsec_assets.detections.audit.typed import SCHEMA, Delivery
     from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS as TABLE
 
     sigma_events.write(events, amount)
     delivery = Delivery("trail", "aws", events.name, datetime(2100, 1, 1, tzinfo=UTC))
     columns = ", ".join(f'"{name}"' for name in TABLE.column_names)
     with engine.session(memory="4GB") as con, events.open("rb") as stream:
-        con.execute(f"create temp table landed ({TABLE.ddl()})")
+        con.register("landing", SCHEMA.empty_table())
+        con.execute("create temp table landed as select * from landing")
         for batch in batches(con, [(delivery, stream)]):
             con.register("landing", batch.rows.table)
             con.execute("insert into landed by name select * from landing")
             con.unregister("landing")
+        with_parts(con.table("landed")).create_view("events")
         con.execute(
-            f"copy (select {columns} from landed order by event_time, event_id) to '{events.with_suffix('.parquet')}' "
+            f"copy (select {columns} from events order by event_time, event_id) to '{events.with_suffix('.parquet')}' "
             f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
         )
     return {"events": amount, "bytes": events.stat().st_size}

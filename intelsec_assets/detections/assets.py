@@ -113,7 +113,7 @@ def _events(lake: Lake, landing: Landing, day: date) -> Built:
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         return build_events(con, landed.parts, day)
 
-    return build(lake, CLOUD_AUDIT_EVENTS, day, compute, inputs=[], code_version="1", configuration=landed.version)
+    return build(lake, CLOUD_AUDIT_EVENTS, day, compute, inputs=[], code_version="2", configuration=landed.version)
 
 
 def _rejected(lake: Lake, landing: Landing, day: date) -> Built:

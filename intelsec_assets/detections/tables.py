@@ -57,6 +57,9 @@ CLOUD_AUDIT_EVENTS = Table(
         Column("record", "BIGINT", "place in that file from 1"),
         Column("file_sha256", "VARCHAR", "content hash of that file as delivered"),
         Column("delivered_at", _TSTZ, "when that file was delivered, by its name or its time stamp"),
+        Column("request", "VARCHAR", "JSON of requestParameters, of GCP protoPayload.request", nullable=True),
+        Column("response", "VARCHAR", "JSON of responseElements, of GCP protoPayload.response", nullable=True),
+        Column("additional", "VARCHAR", "JSON of additionalEventData, of GCP protoPayload.metadata", nullable=True),
     ),
     ("event_time", "event_id"),
     row_group=20_480,  # an event has 1.3 kB of JSON, some have a hundred

@@ -6,13 +6,16 @@ That files read for `rules run` hold the same texts is tested here too.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from intelsec_assets.detections.audit import fields
 from intelsec_assets.detections.audit.ad_hoc import read_events
+from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.errors import EventError
 from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
 from tests.audit_logs import compact, connected, event, lines, read, wrapped, zipped
@@ -55,16 +58,53 @@ def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_pat
     (tmp_path / "b.json").write_bytes(wrapped([SECURITY_GROUP]))
     with connected() as con:
         con.register("rows", table)
+        with_parts(con.table("rows")).create_view("rows_with_parts")
         found = con.sql(f"select ({fields.field_sql(name)})::varchar, ({fields.json_sql(name)})::varchar from rows")
         column, from_json = found.fetchall()[0]
-        listed, expressions = fields.extraction([name, "eventName"])
-        query = f"select ({expressions[name]})::varchar from (select *, {listed} as extracted from rows)"
-        together = con.sql(query).fetchall()[0][0]
+        together = [
+            _extracted(con, name, rows, parts)
+            for rows, parts in (
+                ("rows", ()),
+                ("rows_with_parts", fields.PART_COLUMNS),
+                ("rows_with_parts", ("request",)),
+            )
+        ]
         files = read_events(con, [tmp_path], columns=[name])
         from_files = con.sql(f"select \"{name}\" from {files.table} where event_id like '%1'").fetchall()
 
-    assert (column, from_json, together) == (TEXTS[name],) * 3
+    assert (column, from_json, *together) == (TEXTS[name],) * 5
     assert from_files == [(TEXTS[name],)] * 2
+
+
+def _extracted(con: duckdb.DuckDBPyConnection, name: str, rows: str, parts: Sequence[str]) -> str | None:
+    lists, expressions = fields.extraction([name, "eventName"], parts=parts)
+    extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
+    found: str | None = con.sql(
+        f"select ({expressions[name]})::varchar from (select *{extracted} from {rows})"
+    ).fetchall()[0][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "HIDDEN", 7, False, [{"bucketName": "b"}], {}, {"bucketName": None}, {"": {"a": 1}}]
+)
+def test_what_was_asked_is_read_alike_whatever_it_is(odd: object) -> None:
+    names = [
+        "requestParameters",
+        "requestParameters.bucketName",
+        "requestParameters.tags.items.key",
+        "responseElements",
+    ]
+    with connected() as con:
+        con.register("rows", read(wrapped([event(1, requestParameters=odd)]))[0])
+        with_parts(con.table("rows")).create_view("rows_with_parts")
+
+        for name in names:
+            of_event, of_part = (
+                _extracted(con, name, rows, parts)
+                for rows, parts in (("rows", ()), ("rows_with_parts", fields.PART_COLUMNS))
+            )
+            assert of_event == of_part, name
 
 
 def test_an_object_is_its_json() -> None:

@@ -193,7 +193,8 @@ def _read_slowly(
     """Read files of any kind into the table; what could not be used, and how many digests there were."""
     rejected: list[OddRecord] = []
     digests = 0
-    listed, selected = names.extraction(asked, typed_columns=False)
+    lists, selected = names.extraction(asked, typed_columns=False)
+    extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
     columns = "".join(f", {selected[field]} as {names.quoted(field)}" for field in asked) + (", event" * keywords)
     by_provider: dict[str, list[Path]] = {}
     for path in files:
@@ -208,7 +209,7 @@ def _read_slowly(
                 con.register("audit_read_rows", batch.rows.table)
                 con.execute(
                     f"insert into {table} by name select event_id, event_time{columns}, file, record, provider "  # noqa: S608 - a name of our own
-                    f"from (select *, {listed} as extracted from audit_read_rows)"
+                    f"from (select *{extracted} from audit_read_rows)"
                 )
                 con.unregister("audit_read_rows")
     return rejected, digests

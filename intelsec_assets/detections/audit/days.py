@@ -17,6 +17,7 @@ import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
 from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.audit.repair import in_one_order
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
 from intelsec_assets.engine import read_sql, sql_text
@@ -35,7 +36,7 @@ def build_events(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: dat
     """
     if not parts:
         return _nothing(con, CLOUD_AUDIT_EVENTS)
-    return _without_repeats(con, _of_day(con, parts, day))
+    return with_parts(_without_repeats(con, _of_day(con, parts, day)))
 
 
 def _without_repeats(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -65,6 +65,20 @@ _TYPED_AZURE = {
 }
 TYPED: Mapping[str, str] = {**_TYPED_AWS, **_TYPED_GCP, **_TYPED_AZURE}
 
+# objects of an event that are columns of JSON by themselves, by provider: column -> path
+PART_COLUMNS = ("request", "response", "additional")
+PARTS: Mapping[str, Mapping[str, str]] = {
+    AWS: dict(zip(PART_COLUMNS, ("requestParameters", "responseElements", "additionalEventData"), strict=True)),
+    GCP: dict(
+        zip(
+            PART_COLUMNS,
+            ("protoPayload.request", "protoPayload.response", "protoPayload.metadata"),
+            strict=True,
+        )
+    ),
+}
+_PART_OF = {path: name for parts in PARTS.values() for name, path in parts.items()}
+
 # names that rules in circulation use for the same field
 ALIASES: Mapping[str, str] = {
     "gcp.audit.method_name": "protoPayload.methodName",
@@ -282,27 +296,55 @@ def below_sql(segments: tuple[str, ...], event: str, known_below: int) -> str:
 
 
 def extraction(
-    fields: Collection[str], event: str = "event", values: str = "extracted", *, typed_columns: bool = True
-) -> tuple[str, dict[str, str]]:
-    """Many JSON fields for the price of one parse: a list expression, and each field over that list.
+    fields: Collection[str],
+    event: str = "event",
+    *,
+    typed_columns: bool = True,
+    parts: Collection[str] = (),
+    rows: str = "",
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Many JSON fields for the price of one parse of each column that holds some.
 
-    Select the first AS `values`, then use the second: `with e as (select *, <list> as extracted …) select <field> …`.
-    Fields with a typed column are not taken from JSON unless `typed_columns` is false. Raises EventError.
+    Returns list expressions by the name to select each of them AS, and each field over those names: `with e as (select
+    *, <list> as extracted …) select <field> …`. Fields with a typed column are not taken from JSON unless
+    `typed_columns` is false; those within a column of `parts`, which the rows (named `rows.` if not bare) have, are
+    taken out of that. Raises EventError.
     """
     out: dict[str, str] = {}
-    paths: list[str] = []
+    paths: dict[str, list[str]] = {}
     for field in fields:
         name = _resolved(field)
         if name.startswith(CONTEXT) or (typed_columns and name in TYPED):
             out[field] = field_sql(field)
             continue
         segments = tuple(name.split("."))
-        paths.append(_path(segments))
-        plain = f"{values}[{len(paths)}]"
-        through = listed_sql(segments, event)
+        part, known = part_of(name, parts)
+        values, holder = ("extracted", event) if part is None else (f"extracted_{part}", f"{rows}{quoted(part)}")
+        wanted = paths.setdefault(values, [])
+        wanted.append(_path(segments[known:]))
+        plain = f"{values}[{len(wanted)}]"
+        through = listed_sql(segments, holder, known)
         out[field] = plain if through is None else f"coalesce({plain}, {through})"
-    listed = ", ".join(sql_text(path) for path in paths)
-    return f"json_extract_string({event}, [{listed}]::varchar[])" if paths else "[]::varchar[]", out
+    holders = {f"extracted_{part}": f"{rows}{quoted(part)}" for part in parts} | {"extracted": event}
+    return {
+        values: f"json_extract_string({holders[values]}, [{', '.join(map(sql_text, wanted))}]::varchar[])"
+        for values, wanted in paths.items()
+    }, out
+
+
+def part_of(field: str, parts: Collection[str] = PART_COLUMNS) -> tuple[str | None, int]:
+    """The column of `parts` that holds a field, and how many of its segments lead to that; (None, 0) if none does."""
+    segments = _resolved(field).split(".")
+    for size in range(1, len(segments) + 1):
+        part = _PART_OF.get(".".join(segments[:size]))
+        if part in parts:
+            return part, size
+    return None, 0
+
+
+def json_path(field: str) -> str:
+    """The path of DuckDB's JSON functions that leads to a field. Raises EventError."""
+    return _path(tuple(_resolved(field).split(".")))
 
 
 def quoted(name: str) -> str:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from intelsec_assets.detections.audit import addresses, ocsf
 from intelsec_assets.detections.audit.delivery import FIRST_LOGS
 from intelsec_assets.detections.audit.extraction import extract, flags
+from intelsec_assets.detections.audit.fields import PART_COLUMNS
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
 from intelsec_assets.detections.audit.repair import Refused, Repaired, in_one_order, repaired
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS
@@ -82,7 +83,10 @@ _ARROW = {
     "BIGINT": pa.int64(),
     "VARCHAR[]": pa.list_(pa.string()),
 }
-SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in CLOUD_AUDIT_EVENTS.columns])
+# what is cut out of an event's JSON is cut when its day is built: a record that lands holds its JSON once
+SCHEMA = pa.schema(
+    [(column.name, _ARROW[column.type]) for column in CLOUD_AUDIT_EVENTS.columns if column.name not in PART_COLUMNS]
+)
 
 
 def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Typed:

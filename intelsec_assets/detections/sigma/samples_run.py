@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from intelsec_assets.detections.audit import fields, framing
+from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.audit.typed import Delivery, Part, typed
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
@@ -105,9 +106,11 @@ def land(
         odd = read.odd[0].odd
         raise ValueError(f"{rule.name}: event {odd.record} would be refused: {odd.reason}: {odd.detail}")
     landed = _with_context(read.table, told)
-    con.register("sample_rows", landed)
+    con.register("sample_landed", landed)
+    with_parts(con.table("sample_landed")).create_view("sample_rows")
     con.execute(read_sql(__package__, "sample_events"), {"window": rule.window or timedelta(0)})
-    con.unregister("sample_rows")
+    con.execute("drop view sample_rows")
+    con.unregister("sample_landed")
 
 
 def _with_context(table: pa.Table, told: Mapping[tuple[str, int], Mapping[str, Any]]) -> pa.Table:

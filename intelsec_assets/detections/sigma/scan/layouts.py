@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
@@ -15,6 +17,14 @@ quoted = audit_fields.quoted
 
 UNKNOWN = "unknown"
 CONTEXT_FIELDS = tuple(c.name for c in AUDIT_CONTEXT.columns if c.name.startswith(audit_fields.CONTEXT))
+
+
+class Reads(IntEnum):
+    """What must be read of an event to answer a rule, the dearer the higher."""
+
+    COLUMNS = 0
+    PARTS = 1  # JSON of what was asked and answered
+    EVENT = 2  # all of its JSON
 
 
 @dataclass(frozen=True)
@@ -31,11 +41,18 @@ class Layout:
     context: str | None = None  # SQL of a relation with the keys and the context columns, joined where it is needed
     context_keys: tuple[str, ...] = ("event_id",)  # two providers may give two events the same id
 
-    def in_json(self, field: str) -> bool:
-        """Whether the field must be taken out of the event's JSON: what costs, compared with a column."""
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """Columns with JSON of parts of an event."""
+        return self.columns.intersection(audit_fields.PART_COLUMNS) if self.is_lake else frozenset()
+
+    def reads(self, field: str) -> Reads:
+        """What must be read for a field."""
         if not self.is_lake or field.startswith(audit_fields.CONTEXT):
-            return False
-        return "json" in audit_fields.field_sql(field)
+            return Reads.COLUMNS
+        if "json" not in audit_fields.field_sql(field):
+            return Reads.COLUMNS
+        return Reads.EVENT if audit_fields.part_of(field, self.parts)[0] is None else Reads.PARTS
 
     def joined_context(self) -> str:
         """SQL that joins the relation of context as `x` to events `e`; empty without one."""
@@ -48,17 +65,17 @@ class Layout:
         """Whether the field comes from the separate relation of context."""
         return self.context is not None and field in CONTEXT_FIELDS and field not in self.columns
 
-    def read(self, names: Collection[str]) -> tuple[str | None, dict[str, str]]:
-        """An expression for JSON values, to be selected AS extracted, and for every field its expression over that."""
+    def read(self, names: Collection[str]) -> tuple[str, dict[str, str]]:
+        """SQL of lists of JSON values, to be selected behind `*` of `e`, and every field over them."""
         plain = {name: self._context(name) for name in names if name.startswith(audit_fields.CONTEXT)}
         rest = [name for name in names if name not in plain]
         if not self.is_lake:
             missing = "null::varchar"
-            return None, plain | {n: quoted(n) if n in self.columns else missing for n in rest}
-        listed, found = audit_fields.extraction(rest, "e.event")
-        uses_json = any(self.in_json(name) for name in rest)
-        # `event` is not carried on, so what looks into lists is computed beside the extraction
-        return (listed if uses_json else None), plain | {n: _as_text(sql) for n, sql in found.items()}
+            return "", plain | {n: quoted(n) if n in self.columns else missing for n in rest}
+        lists, found = audit_fields.extraction(rest, "e.event", parts=self.parts, rows="e.")
+        # what holds the JSON is not carried on, so what looks into lists is computed beside the extraction
+        extracted = "".join(f", {listed} as {name}" for name, listed in lists.items())
+        return extracted, plain | {n: _as_text(sql) for n, sql in found.items()}
 
     def _context(self, name: str) -> str:
         if name in self.columns:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sigma.backends.duckdb import text
 
 from intelsec_assets.detections.sigma.scan.firing import ROUTED, ROUTED_FIELDS, EventRule, column
-from intelsec_assets.detections.sigma.scan.layouts import Layout
+from intelsec_assets.detections.sigma.scan.layouts import Layout, Reads
 from intelsec_assets.engine import sql_text
 
 BITS = 60  # rules that one number of 64 bits holds, with room to shift
@@ -41,7 +41,7 @@ class Pass:
     """Rules that are asked in one reading of the events of a provider."""
 
     provider: str
-    of_json: bool  # whether it reads the events' JSON
+    reads: Reads
     buckets: tuple[Bucket, ...]
     open: tuple[EventRule, ...]  # asked of every event
 
@@ -61,7 +61,7 @@ class Pass:
         gone = {rule.number for rule in rules}
         buckets = (replace(b, rules=tuple(rule for rule in b.rules if rule.number not in gone)) for b in self.buckets)
         kept = tuple(rule for rule in self.open if rule.number not in gone)
-        return Pass(self.provider, self.of_json, tuple(bucket for bucket in buckets if bucket.rules), kept)
+        return Pass(self.provider, self.reads, tuple(bucket for bucket in buckets if bucket.rules), kept)
 
     def only(self, rules: Iterable[EventRule]) -> Pass:
         """The pass with some rules only."""
@@ -72,12 +72,12 @@ class Pass:
 def passes(provider: str, rules: Sequence[EventRule], pairs: Mapping[Pair, int] | None, layout: Layout) -> list[Pass]:
     """The passes for rules of one provider over events with so many of each service and operation (None: not known).
 
-    Rules whose fields are columns are asked apart from those that need the event's JSON, which costs most of a scan to
-    read. Rules that name neither service nor operation are asked of every event.
+    Rules whose fields are columns are asked apart from those that need JSON, which costs most of a scan to read. Rules
+    that name neither service nor operation are asked of every event.
     """
     found: list[Pass] = []
-    for of_json in (False, True):
-        chosen = [rule for rule in rules if _needs_json(rule, layout) is of_json]
+    for reads in Reads:
+        chosen = [rule for rule in rules if _reads(rule, layout) is reads]
         routed: list[EventRule] = []
         open_: list[EventRule] = []
         for rule in chosen:
@@ -90,7 +90,7 @@ def passes(provider: str, rules: Sequence[EventRule], pairs: Mapping[Pair, int] 
             there += tuple(rule for rule in unnamed if _can_match(rule, provider, pair))
             if there:
                 buckets.append(Bucket(len(buckets), pair, there, is_dense=(pairs or {})[pair] >= many))
-        found += _waves(provider, buckets, open_, of_json=of_json)
+        found += _waves(provider, buckets, open_, reads)
     return found
 
 
@@ -113,16 +113,18 @@ def _folded(value: str | None) -> str | None:
     return None if value is None else text.fold(value)
 
 
-def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule], *, of_json: bool) -> Iterable[Pass]:
+def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule], reads: Reads) -> Iterable[Pass]:
     most = max((len(bucket.rules) for bucket in buckets), default=0)
     for start in range(0, max(most, len(open_)), BITS):
         wave = (replace(b, rules=b.rules[start : start + BITS]) for b in buckets)
         there = tuple(bucket for bucket in wave if bucket.rules)
-        yield Pass(provider, of_json, there, tuple(open_[start : start + BITS]))
+        yield Pass(provider, reads, there, tuple(open_[start : start + BITS]))
 
 
-def _needs_json(rule: EventRule, layout: Layout) -> bool:
-    return layout.is_lake and (rule.compiled.needs_event or any(layout.in_json(name) for name in rule.needs))
+def _reads(rule: EventRule, layout: Layout) -> Reads:
+    if rule.compiled.needs_event and layout.is_lake:
+        return Reads.EVENT
+    return max(map(layout.reads, rule.needs), default=Reads.COLUMNS)
 
 
 def _is_routed(rule: EventRule, provider: str) -> bool:
@@ -146,7 +148,7 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     service, operation = ROUTED[asked.provider]
     extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
     where += f" and ({_possible(asked, layout)})"
-    inner = f"select *{', ' + extracted + ' as extracted' if extracted else ''} from {layout.relation} e where {where}"
+    inner = f"select *{extracted} from {layout.relation} e where {where}"
     uses_context = any(map(layout.is_context, asked.needs))
     joined = layout.joined_context() if uses_context else ""
     columns = ", ".join(f"{sql} as {column(name)}" for name, sql in fields.items())
@@ -196,8 +198,9 @@ def _possible(asked: Pass, layout: Layout) -> str:
     Buckets with few events are taken whole; of dense ones and for rules asked of every event the columns are asked.
     """
     # where only columns are read, asking them twice gains nothing
-    open_ = [rule.bound if asked.of_json else None for rule in asked.open]
-    dense = [b for b in asked.buckets if b.is_dense and asked.of_json and all(rule.bound for rule in b.rules)]
+    of_json = asked.reads is not Reads.COLUMNS
+    open_ = [rule.bound if of_json else None for rule in asked.open]
+    dense = [b for b in asked.buckets if b.is_dense and of_json and all(rule.bound for rule in b.rules)]
     whole = [bucket for bucket in asked.buckets if bucket not in dense]
     if None in open_ or any(bucket.pair[1] is None for bucket in asked.buckets):
         return "true"

@@ -155,6 +155,19 @@ def test_a_late_finding_between_two_alerts_makes_them_one_and_the_part_says_so(s
     assert only(service, AlertFilter()).findings == 4
 
 
+def test_nothing_is_folded_into_an_alert_that_is_a_part_itself_for_that_could_be_a_circle(
+    service: AlertService,
+) -> None:
+    (early,) = service.take([finding("f1", 0)]).created
+    (late,) = service.take([finding("f3", 110)]).created
+    (other,) = service.take([finding("f4", 5, dedup_key="other")]).created
+    service.triage(late, "ann", verdict="duplicate", duplicate_of=other, note="same")
+    service.triage(other, "ann", verdict="duplicate", duplicate_of=early, note="same")
+
+    assert service.take([finding("f2", 55)]).folded == ()
+    assert [service.get(name).duplicate_of for name in (early, late, other)] == [None, other, early]
+
+
 def test_an_alert_that_somebody_works_on_is_never_folded_away(service: AlertService) -> None:
     service.take([finding("f1", 0)])
     service.take([finding("f3", 110)])

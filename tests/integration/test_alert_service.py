@@ -6,10 +6,15 @@ How findings become alerts is in test_alert_intake; what is pure has its tests i
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 
+from intelsec_assets.detections.alerts import lifecycle
 from intelsec_assets.detections.alerts.lifecycle import Refused
 from intelsec_assets.detections.alerts.queue import queue_key
 from intelsec_assets.detections.alerts.records import AlertFilter
@@ -105,6 +110,34 @@ def test_duplicates_in_a_circle_are_refused(service: AlertService) -> None:
         with pytest.raises(AlertError, match="one must stand"):
             service.triage(last, "ann", verdict="duplicate", duplicate_of=of, note="same")
     assert service.get(third).is_open
+
+
+def test_two_people_who_judge_two_alerts_to_be_duplicates_of_each_other_make_no_circle(
+    service: AlertService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = raised(service, "f1"), raised(service, "f2")
+    both_have_looked, of_an_alert = Barrier(2), lifecycle.moment
+
+    def met(*said: Any) -> lifecycle.Moment:
+        with suppress(BrokenBarrierError):  # the other may have to wait until this one has written
+            both_have_looked.wait(timeout=1)
+        return of_an_alert(*said)
+
+    monkeypatch.setattr(lifecycle, "moment", met)
+
+    def judge(alert_id: str, of: str) -> str:
+        try:
+            service.close(alert_id, "ann", verdict="duplicate", duplicate_of=of, note="same")
+        except AlertError as error:
+            return str(error)
+        return "done"
+
+    with ThreadPoolExecutor(2) as people:
+        said = list(people.map(judge, (one, two), (two, one)))
+
+    assert said.count("done") == 1
+    assert any("one must stand" in text for text in said)
+    assert None in {service.get(alert_id).duplicate_of for alert_id in (one, two)}
 
 
 def test_a_refused_change_writes_nothing(service: AlertService) -> None:

@@ -212,7 +212,9 @@ class _Planner:
             # somebody may be at work on one: what nobody has touched becomes part of that
             first = min(still_open, key=lambda a: (a.state == CREATED, a.created_at, a.alert_id))
             self._join(finding, first, urgency)
-            for other in still_open:
+            # what is a duplicate itself may be one, in the end, of what would be folded into it
+            parts = still_open if first.duplicate_of is None else []
+            for other in parts:
                 if other.alert_id != first.alert_id and other.state == CREATED:
                     self._fold(other, first.alert_id, finding)
         elif apart and not joining.is_news(finding, urgency, apart):

@@ -217,26 +217,12 @@ class AlertService:
             if repeated := self._repeated(transaction, alert, ask):
                 return repeated
             _check_duplicate(transaction, alert, ask)
-            self._check_circle(alert, ask.duplicate_of)
             moment = lifecycle.moment(alert, ask.at, now)
             verbs = lifecycle.steps(alert, ask.verb, actor_kind=ask.actor_kind, has_verdict=ask.verdict is not None)
             events = [ask.event(alert, verb, moment) for verb in verbs]
             changed = lifecycle.replayed(alert, events)
             written = transaction.write(changed, events)
         return Change(changed, tuple(written), remarks=(moment.remark,) if moment.remark else ())
-
-    def _check_circle(self, alert: Alert, duplicate_of: str | None) -> None:
-        """Raises AlertError if what the alert is to be a duplicate of is, in the end, a duplicate of it."""
-        passed: list[str] = []
-        while duplicate_of is not None and duplicate_of not in passed:
-            passed.append(duplicate_of)
-            other = self._store.alert(duplicate_of)
-            duplicate_of = None if other is None else other.duplicate_of
-            if duplicate_of == alert.alert_id:
-                raise AlertError(
-                    f"alert {alert.alert_id} cannot be a duplicate of {passed[0]}, which is a duplicate of it: of "
-                    "alerts that are one, one must stand; judge that one as what it is"
-                )
 
     @staticmethod
     def _repeated(transaction: ChangeTransaction, alert: Alert, ask: _Ask) -> Change | None:
@@ -364,6 +350,11 @@ def _check_duplicate(transaction: ChangeTransaction, alert: Alert, ask: _Ask) ->
         raise AlertError(f"alert {alert.alert_id} cannot be a duplicate of itself")
     if not transaction.exists(ask.duplicate_of):
         raise UnknownAlert(f"alert {alert.alert_id}: there is no alert {ask.duplicate_of!r} it could be a duplicate of")
+    if alert.alert_id in transaction.stands_for(ask.duplicate_of):
+        raise AlertError(
+            f"alert {alert.alert_id} cannot be a duplicate of {ask.duplicate_of}, which is a duplicate of it: of "
+            "alerts that are one, one must stand; judge that one as what it is"
+        )
 
 
 def _raised(finding: Finding, now: datetime) -> datetime:

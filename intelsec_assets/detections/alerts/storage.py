@@ -61,6 +61,12 @@ class ChangeTransaction(Protocol):
     def exists(self, alert_id: str) -> bool:
         """Whether there is such an alert."""
 
+    def stands_for(self, alert_id: str) -> list[str]:
+        """What an alert is a duplicate of, what that one is, and so on, in order.
+
+        It stays so: from then on nobody else who asks this makes a duplicate, until the transaction ends.
+        """
+
     def write(self, alert: Alert, events: Sequence[AlertEvent]) -> list[AlertEvent]:
         """Write the alert and its new events; the events with their numbers."""
 

@@ -237,6 +237,17 @@ class _ChangeTransaction:
         """Whether there is such an alert."""
         return bool(self._con.scalar(sa.select(sa.exists().where(_alerts.c.alert_id == alert_id))))
 
+    def stands_for(self, alert_id: str) -> list[str]:
+        """What an alert is a duplicate of, what that one is, and so on; nobody else makes duplicates meanwhile."""
+        # who holds the name waits for no row, so those who hold one and wait for the name are served
+        one_at_a_time(self._con, "alert duplicates")
+        found: list[str] = []
+        of = sa.select(_alerts.c.duplicate_of).where(_alerts.c.alert_id == sa.bindparam("name"))
+        name: str | None = alert_id
+        while (name := self._con.scalar(of, {"name": name})) is not None and name not in found:
+            found.append(name)
+        return found
+
     def write(self, alert: Alert, events: Sequence[AlertEvent]) -> list[AlertEvent]:
         """Write the alert and its new events; the events with their numbers."""
         upsert(self._con, _alerts, [_alert_row(alert)])

@@ -37,7 +37,9 @@ _SHOWN = 20  # unreadable files that are named
 def status(data: Data = None, json: Json = False) -> None:
     """Sources, files taken and unreadable, events and anomalies a day.
 
-    Exit code 1 when files or records could not be used, or fetched. Example: intelsec audit status --data samples/data
+    Exit code 1 when files or records could not be used or fetched, or what was taken of them is damaged.
+
+    Example: intelsec audit status --data samples/data
     """
     from intelsec_assets.detections.audit.landing import Landing
     from intelsec_assets.detections.audit.telemetry import load_telemetry
@@ -74,7 +76,9 @@ def status(data: Data = None, json: Json = False) -> None:
         print_json({"sources": sources, "days": days})
     else:
         _print_status(sources, days)
-    raise typer.Exit(FOUND_SOMETHING if any(one["rejected"] or one["not_fetched"] for one in sources) else DONE)
+    is_odd = any(one["rejected"] or one["not_fetched"] for one in sources)
+    is_damaged = any(day["damaged"] or day["set_aside"] for day in days)
+    raise typer.Exit(FOUND_SOMETHING if is_odd or is_damaged else DONE)
 
 
 @audit.command("show")
@@ -208,6 +212,8 @@ def _rows(counts: Iterator[Any]) -> Iterator[dict[str, Any]]:
             "events": count.events,
             "sources": dict(count.sources),
             "anomalies": dict(count.anomalies),
+            "damaged": [str(part) for part in count.damaged],
+            "set_aside": [str(part) for part in count.aside],
         }
 
 
@@ -232,3 +238,7 @@ def _print_status(sources: list[dict[str, Any]], days: list[dict[str, Any]]) -> 
     for day in days:
         odd = ", ".join(f"{name} {count:,}" for name, count in day["anomalies"].items())
         typer.echo(f"{day['day']}  {day['events']:>10,} events  {odd}")
+        for part in day["damaged"]:
+            typer.echo(f"    damaged: {part}; intelsec run --day {day['day']} takes the files of the day again")
+        for part in day["set_aside"]:
+            typer.echo(f"    damaged and set aside: {part}; delete it when the files of the day were taken again")

@@ -21,6 +21,7 @@ from intelsec_assets.detections.context.audit_context import build_context, with
 from intelsec_assets.detections.context.indicator_match import MAX_AGE, IndicatorsOfDay
 from intelsec_assets.detections.context.principals import LEARNING, build_principal_asns
 from intelsec_assets.detections.context.tickets import TicketReading
+from intelsec_assets.detections.errors import DamagedPart
 from intelsec_assets.detections.findings import Finding, of_row
 from intelsec_assets.detections.quality.rule_quality import quality_relation
 from intelsec_assets.detections.tables import (
@@ -94,23 +95,38 @@ def _table_asset(
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def take_audit_logs(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
-    lake, sources = workspace.lake(), workspace.detection_sources()
-    days = partition_days(context)
+    sources, days = workspace.detection_sources(), partition_days(context)
     with workspace.store() as store:
         arrived = sources.take(system_clock)
         if arrived.not_read:
             context.log.error("%d files could not be read and are tried again: intelsec audit status", arrived.not_read)
         for source, why in arrived.away.items():
             store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", system_clock())
-    landing = sources.landing()
-    yield _told(context, CLOUD_AUDIT_EVENTS, [_events(lake, landing, day) for day in days])
-    yield _told(context, REJECTED_AUDIT_RECORDS, [_rejected(lake, landing, day) for day in days])
+    for table, of_day in ((CLOUD_AUDIT_EVENTS, _events), (REJECTED_AUDIT_RECORDS, _rejected)):
+        yield _told(context, table, [_of_whole_parts(context, workspace, day, of_day) for day in days])
+
+
+def _of_whole_parts(
+    context: dg.AssetExecutionContext, workspace: Workspace, day: date, of_day: Callable[[Lake, Landing, date], Built]
+) -> Built:
+    """A day's table; if a part of the landing is damaged, of what its files say when they are taken again."""
+    lake, sources = workspace.lake(), workspace.detection_sources()
+    try:
+        return of_day(lake, sources.landing(), day)
+    except DamagedPart:
+        told = sources.take_again(day, system_clock)
+    with workspace.store() as store:
+        for text in told:
+            context.log.error("%s", text)
+            store.add_notice("audit_part_damaged", str(day), text, system_clock())
+    return of_day(lake, sources.landing(), day)
 
 
 def _events(lake: Lake, landing: Landing, day: date) -> Built:
     landed = landing.landed(day)
 
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        landing.check(landed)
         return build_events(con, landed.parts, day)
 
     return build(lake, CLOUD_AUDIT_EVENTS, day, compute, inputs=[], code_version="2", configuration=landed.version)
@@ -120,6 +136,7 @@ def _rejected(lake: Lake, landing: Landing, day: date) -> Built:
     landed = landing.rejected(day)
 
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        landing.check(landed)
         return build_rejected(con, landed.parts, day)
 
     return build(lake, REJECTED_AUDIT_RECORDS, day, compute, inputs=[], code_version="1", configuration=landed.version)

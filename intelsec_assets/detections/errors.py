@@ -14,6 +14,10 @@ class EventError(DetectionError):
     """Audit logs, or the description of where they lie, cannot be used."""
 
 
+class DamagedPart(EventError):
+    """A part of the landing is not what was written; `Landing.set_aside` has its files taken again."""
+
+
 class ContextError(DetectionError):
     """A source of context (tickets, ASN, history) cannot be used."""
 

@@ -5,7 +5,7 @@ Each part has its own module in `intelsec_assets.detections`; here they are foun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property, lru_cache
@@ -16,7 +16,7 @@ from intelsec_assets import engine
 from intelsec_assets.days import ONE_DAY, day_end, day_start
 from intelsec_assets.detections.alerts.asset_policy import FILE as POLICY_FILE
 from intelsec_assets.detections.alerts.asset_policy import AssetPolicy, load_asset_policy
-from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.landing import Landing, SetAside
 from intelsec_assets.detections.audit.telemetry import Telemetry, load_telemetry
 from intelsec_assets.detections.context.asn import AsnPrefixes, load_prefixes
 from intelsec_assets.detections.context.tickets import NO_REGISTER, CsvTickets, TicketReading
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # what takes its time to load
     from intelsec_assets.detections.audit.taking import Intake
     from intelsec_assets.detections.sigma.rules import RuleSet
     from intelsec_assets.detections.sigma.scan.firing import Prepared
+
+_NAMED = 5  # files that a message names
 
 FolderState = tuple[tuple[str, int, int], ...]
 
@@ -93,6 +95,16 @@ class DetectionSources:
                     away[source.name] = str(error)
         return Arrived(tuple(taken), away)
 
+    def take_again(self, day: date, clock: Callable[[], datetime]) -> list[str]:
+        """Set damaged parts of a day aside and take the files again that gave something to it; of each what to know.
+
+        Raises EventError.
+        """
+        landing = self.landing()
+        damaged = landing.set_aside(day)
+        self.take(clock)
+        return [_told(one, landing.still_out(one)) for one in damaged]
+
     def asset_policy(self) -> AssetPolicy:
         """What accounts, principals and resources are worth."""
         file = None if self.data_root is None else self.data_root / POLICY_FILE
@@ -139,6 +151,17 @@ class DetectionSources:
         """Changes when what the rules of the day would find could."""
         rules = [(rule.rule_id, rule.digest, rule.meta.mode) for rule in self.all_rules(day).rules]
         return f"{rules} {sorted(self.modes(day).items())}"
+
+
+def _told(damaged: SetAside, missing: Sequence[tuple[str, str]]) -> str:
+    said = f"{damaged.part.with_suffix('.parquet')} was damaged and is now {damaged.part.name}. "
+    if not missing:
+        return f"{said}The {len(damaged.files):,} files of {damaged.day} were taken again, nothing is lost; delete it."
+    names = ", ".join(f"{source}: {key}" for source, key in missing[:_NAMED])
+    return (
+        f"{said}Of the {len(damaged.files):,} files of {damaged.day} {len(missing):,} are gone or cannot be read "
+        f"({names}): what they gave to this part is missing until they are brought back, or it is from a backup."
+    )
 
 
 @lru_cache(maxsize=8)

@@ -59,7 +59,14 @@ def test_status_names_sources_days_anomalies_and_what_is_unreadable(root: Path) 
         "rejected": 1,
     }
     assert found["days"] == [
-        {"day": "2026-08-20", "events": 2, "sources": {"trail": 2}, "anomalies": {"service_as_address": 1}}
+        {
+            "day": "2026-08-20",
+            "events": 2,
+            "sources": {"trail": 2},
+            "anomalies": {"service_as_address": 1},
+            "damaged": [],
+            "set_aside": [],
+        }
     ]
 
 
@@ -88,6 +95,24 @@ def test_status_names_what_could_not_be_fetched(root: Path, monkeypatch: pytest.
     (one,) = json.loads(as_json.stdout)["sources"][0]["not_fetched"]
     assert (one["file"], one["why"]) == ("1.json", "permission denied")
     assert CliRunner().invoke(app, ["audit", "status", "--data", str(root)]).exit_code == 0
+
+
+def test_a_damaged_part_is_told_and_the_other_days_are_shown(root: Path) -> None:
+    (root / "logs" / "1.json").write_bytes(wrapped([event(1), event(2, eventTime="2026-08-19T10:00:00Z")]))
+    taken(root)
+    (part,) = (root / "home" / "audit" / "events" / "2026-08-20").iterdir()
+    part.write_bytes(b"PAR1")
+
+    shown = CliRunner().invoke(app, ["audit", "status", "--data", str(root)])
+    as_json = CliRunner().invoke(app, ["audit", "status", "--data", str(root), "--json"])
+    one = CliRunner().invoke(app, ["audit", "show", event(1)["eventID"], "--data", str(root)])
+
+    assert (shown.exit_code, as_json.exit_code, one.exit_code) == (1, 1, 1)
+    assert f"damaged: {part}" in shown.stdout
+    assert "intelsec run --day 2026-08-20" in shown.stdout
+    found = json.loads(as_json.stdout)["days"]
+    assert [(day["events"], day["damaged"]) for day in found] == [(1, []), (0, [str(part)])]
+    assert str(part) in str(one.exception)
 
 
 def test_line_breaks_of_an_event_make_no_lines_of_their_own(root: Path) -> None:

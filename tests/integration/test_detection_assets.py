@@ -186,6 +186,25 @@ def test_late_events_land_in_their_own_day_and_only_what_they_touch_changes(buil
         assert titles(con, workspace, QUIET) == {PLAN[0]}
 
 
+def test_a_damaged_part_of_the_landing_holds_up_no_day_and_its_files_are_taken_again(
+    built: Workspace, tmp_path: Path
+) -> None:
+    workspace, after = copied(built, tmp_path), date(2026, 3, 5)
+    before = workspace.content("lake/cloud_audit_events")
+    for day in (QUIET, after):
+        (workspace.home / f"lake/cloud_audit_events/{day}.parquet").unlink()
+    part = next((workspace.home / "audit" / "events" / str(QUIET)).glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-100])
+
+    detect(workspace, QUIET, after)
+
+    assert workspace.content("lake/cloud_audit_events") == before
+    with workspace.store() as store:
+        (notice,) = [one for one in store.notices() if one.kind == "audit_part_damaged"]
+    assert notice.subject == str(QUIET)
+    assert str(part) in notice.text
+
+
 def test_the_sensor_takes_what_arrives_once_and_its_run_raises_an_alert_of_now(
     built: Workspace, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from intelsec_assets.detections.audit.inbox import FolderInbox, InboxError, List
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.taking import Intake, take
 from intelsec_assets.detections.audit.telemetry import AuditSource
+from intelsec_assets.detections.errors import DamagedPart, EventError
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
 from intelsec_assets.resources.lake import Lake
 from tests.audit_logs import event, lines, wrapped, zipped
@@ -273,6 +274,126 @@ def test_a_register_that_is_gone_costs_a_second_reading_and_no_second_event(plac
 
     assert place.take().events == 2
     assert place.built() == before
+
+
+OTHER_DAY = date(2026, 8, 19)
+
+
+def two_days(place: Place) -> Path:
+    """Two files of two days each; the part of the first file on DAY."""
+    for number in (1, 2):
+        there = event(number * 10, eventTime="2026-08-19T10:00:00Z")
+        place.deliver(f"{number}.json", wrapped([event(number), there]))
+        place.take()
+    parts = place.landing.landed(DAY).parts
+    return next(part for part in parts if ids(1)[0] in str(place.con.read_parquet(str(part)).fetchall()))
+
+
+DAMAGES = {
+    "cut off": lambda data: data[: len(data) // 2],
+    "emptied": lambda _data: b"",
+    "overwritten": lambda data: b"x" * len(data),
+    "turned over": lambda data: data[:50] + bytes([data[50] ^ 1]) + data[51:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_part_is_named_with_its_day_source_and_the_way_out(place: Place, damage: str) -> None:
+    part = two_days(place)
+    part.write_bytes(DAMAGES[damage](part.read_bytes()))
+
+    with pytest.raises(DamagedPart) as told:
+        place.landing.check(place.landing.landed(DAY))
+
+    assert str(part) in str(told.value)
+    assert "2026-08-20" in str(told.value)
+    assert "trail" in str(told.value)
+    assert "intelsec run --day 2026-08-20" in str(told.value)
+    place.landing.check(place.landing.landed(OTHER_DAY))
+
+
+def test_a_part_that_is_another_ones_copy_is_damaged_too(place: Place) -> None:
+    part = two_days(place)
+    (other,) = set(place.landing.landed(DAY).parts) - {part}
+    part.write_bytes(other.read_bytes())
+
+    with pytest.raises(DamagedPart, match=part.name):
+        place.landing.check(place.landing.landed(DAY))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_files_of_a_damaged_part_are_taken_again_and_nothing_is_lost(place: Place, damage: str) -> None:
+    part = two_days(place)
+    before, data = place.built(), DAMAGES[damage](part.read_bytes())
+    part.write_bytes(data)
+
+    (aside,) = place.landing.set_aside(DAY)
+    intake = place.take()
+
+    assert aside.files == (("trail", "1.json"), ("trail", "2.json"))
+    assert intake.files == 2
+    assert place.landing.still_out(aside) == []
+    assert place.built() == before
+    assert aside.part.read_bytes() == data  # what can be saved of it is somebody's decision
+    assert place.landing.set_aside(DAY) == []
+
+
+def test_files_that_are_gone_from_their_place_are_named_and_the_rest_is_there(place: Place) -> None:
+    part = two_days(place)
+    part.write_bytes(b"")
+    (place.root / "logs" / "1.json").unlink()
+
+    (aside,) = place.landing.set_aside(DAY)
+    place.take()
+
+    assert place.landing.still_out(aside) == [("trail", "1.json")]
+    assert [row[0] for row in place.events()] == ids(2)
+    assert place.landing.aside(DAY) == [aside.part]
+
+
+def test_a_damaged_part_of_rejected_records_is_written_anew(place: Place) -> None:
+    place.deliver("bad.json", b"<html>")
+    place.deliver("good.json", wrapped([event(1)]))
+    place.take()
+    (part,) = place.landing.rejected(NOW.date()).parts
+    data = part.read_bytes()
+    part.write_bytes(data[:40])
+
+    (aside,) = place.landing.set_aside(NOW.date())
+    place.take()
+
+    assert aside.files == (("trail", "bad.json"),)
+    assert [one.read_bytes() for one in place.landing.rejected(NOW.date()).parts] == [data]
+
+
+def test_a_part_that_cannot_be_read_for_another_reason_is_left_where_it_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = two_days(place)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(EventError, match="Permission denied"):
+        place.landing.set_aside(DAY)
+    monkeypatch.undo()
+
+    assert part in place.landing.landed(DAY).parts
+
+
+def test_days_beside_a_damaged_part_are_counted_and_their_events_found(place: Place) -> None:
+    part = two_days(place)
+    part.write_bytes(part.read_bytes()[:100])
+
+    other, damaged = day_counts(place.con, place.landing)
+
+    assert (other.day, other.events, other.damaged) == (OTHER_DAY, 2, ())
+    assert (damaged.day, damaged.events, damaged.damaged) == (DAY, 1, (part,))
+    assert find_event(place.con, place.landing, ids(10)[0]) is not None
+    assert find_event(place.con, place.landing, ids(2)[0]) is not None
+    with pytest.raises(DamagedPart, match=part.name):
+        find_event(place.con, place.landing, ids(1)[0])
 
 
 def test_a_folder_that_is_not_there_concludes_nothing(place: Place) -> None:

@@ -6,22 +6,25 @@ Writing them to the lake is the business of the assets; when a day is built agai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
-from intelsec_assets.detections.audit.landing import Landing
+from intelsec_assets.detections.audit.landing import Landed, Landing
 from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.audit.repair import in_one_order
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
 from intelsec_assets.engine import read_sql, sql_text
 from intelsec_assets.tables import Table
+
+T = TypeVar("T")
 
 _RENAMED = pa.schema([(name, pa.string()) for name in ("of", "id", "content", "new_id")])
 _TEXTS = 1000  # of one id, held at once
@@ -105,42 +108,70 @@ def _nothing(con: duckdb.DuckDBPyConnection, table: Table) -> duckdb.DuckDBPyRel
 
 @dataclass(frozen=True)
 class DayCount:
-    """What has landed for a day: distinct events, by source, and by anomaly (an event may have several)."""
+    """What has landed for a day: distinct events, by source, and by anomaly (an event may have several).
+
+    `damaged` parts are not counted; `aside` are those that were set aside and lie there still.
+    """
 
     day: date
     events: int
     sources: Mapping[str, int]
     anomalies: Mapping[str, int]
+    damaged: tuple[Path, ...] = ()
+    aside: tuple[Path, ...] = ()
 
 
 def day_counts(con: duckdb.DuckDBPyConnection, landing: Landing) -> Iterator[DayCount]:
-    """Counts of every day that events have landed for, in order."""
+    """Counts of every day that events have landed for, in order. Raises EventError for a part that cannot be read."""
     for day in landing.days():
-        parts = landing.landed(day).parts
-        if not parts:
+        landed, aside = landing.landed(day), tuple(landing.aside(day))
+        if not (landed.parts or aside):
             continue
-        events = build_events(con, parts, day).project("source, anomalies")
-        sources = events.aggregate("source, count(*) as n").order("source").fetchall()
-        named = events.project("unnest(anomalies) as anomaly").aggregate("anomaly, count(*) as n")
-        yield DayCount(
-            day,
-            sum(count for _, count in sources),
-            dict(sources),
-            dict(named.order("n desc, anomaly").fetchall()),
-        )
+        damaged, counted = _of_whole_parts(landing, landed, partial(_counted, con, day=day))
+        yield replace(counted, damaged=damaged, aside=aside)
+
+
+def _counted(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: date) -> DayCount:
+    events = build_events(con, parts, day).project("source, anomalies")
+    sources = events.aggregate("source, count(*) as n").order("source").fetchall()
+    named = events.project("unnest(anomalies) as anomaly").aggregate("anomaly, count(*) as n")
+    anomalies = dict(named.order("n desc, anomaly").fetchall())
+    return DayCount(day, sum(count for _, count in sources), dict(sources), anomalies)
+
+
+def _of_whole_parts(landing: Landing, landed: Landed, ask: Callable[[Sequence[Path]], T]) -> tuple[tuple[Path, ...], T]:
+    """What is asked of a day's parts; if that fails, which of them are damaged, and what is asked of the others."""
+    try:
+        return (), ask(landed.parts)
+    except duckdb.Error:
+        damaged = tuple(landing.damaged(landed))
+        if not damaged:
+            raise
+        return damaged, ask([part for part in landed.parts if part not in damaged])
 
 
 def find_event(con: duckdb.DuckDBPyConnection, landing: Landing, event_id: str) -> dict[str, Any] | None:
-    """Columns of an event that has landed, the newest day first; None if none of that id has."""
+    """Columns of an event that has landed, the newest day first; None if none of that id has.
+
+    Raises DamagedPart if none was found and one may be in a part that is damaged.
+    """
     named, first = ColumnExpression("event_id"), ConstantExpression(event_id.partition("~")[0])
+    near = FunctionExpression("starts_with", named, first)
+    unread: list[Landed] = []
     for day in reversed(landing.days()):
-        parts = landing.landed(day).parts
-        if not parts:
-            continue
-        near = FunctionExpression("starts_with", named, first)
-        found = _without_repeats(con, _of_day(con, parts, day).filter(near))
-        rows = found.filter(named == ConstantExpression(event_id)).limit(1).to_arrow_table()
-        if rows.num_rows:
-            row: dict[str, Any] = rows.to_pylist()[0]
-            return row
+        landed = landing.landed(day)
+
+        def asked(parts: Sequence[Path], day: date = day) -> list[dict[str, Any]]:
+            if not parts:
+                return []
+            found = _without_repeats(con, _of_day(con, parts, day).filter(near))
+            first_of_id = found.filter(named == ConstantExpression(event_id)).limit(1)
+            return list(first_of_id.to_arrow_table().to_pylist())
+
+        damaged, rows = _of_whole_parts(landing, landed, asked)
+        if rows:
+            return rows[0]
+        unread += [landed] if damaged else []
+    for landed in unread:
+        landing.check(landed)
     return None

@@ -1,7 +1,7 @@
 """Landed audit events: Parquet parts by the day of the events, named by their content, and what was rejected.
 
 Taking files into it is `taking`, the tables of a day are made of it in `days`. Nothing here is ever changed: a part is
-written whole or not at all, and the same rows have the same name.
+written whole or not at all, and the same rows have the same name. What a disk made of it since is told by that name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from io import BufferedReader
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,11 +20,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from intelsec_assets.days import parse_day
-from intelsec_assets.detections.audit.register import Register
+from intelsec_assets.detections.audit.register import Register, Taken
 from intelsec_assets.detections.audit.typed import RAW_CHARACTERS, OddRecord
-from intelsec_assets.detections.errors import EventError
+from intelsec_assets.detections.errors import DamagedPart, EventError
 
 ABANDONED_SECONDS = 24 * 3600  # no write takes a day
+ASIDE = ".damaged"  # ends the name of a part that was set aside
 ROW_GROUP = 20_000  # rows that a reader must hold: an event has 1.3 kB, some have a hundred
 
 # few of their values repeat
@@ -49,6 +51,18 @@ class Landed:
     day: date
     parts: tuple[Path, ...]
     version: str
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A damaged part that was moved out of the way: where it lies now, and which files (source, key) it was made of.
+
+    A part does not say of which files it is, so those are all that had something for its day.
+    """
+
+    day: date
+    part: Path
+    files: tuple[tuple[str, str], ...]
 
 
 class Landing:
@@ -104,16 +118,68 @@ class Landing:
         days = sorted(events.keys() | rejected.keys())
         return {day: _digest([events.get(day, ""), rejected.get(day, "")]) for day in days}
 
+    def check(self, landed: Landed) -> None:
+        """Raises DamagedPart if a part is not what was written, EventError if one cannot be read at all."""
+        for part in self.damaged(landed):
+            sources = sorted({source for source, _ in self._files_of(part.parent.parent.name, landed.day)})
+            raise DamagedPart(
+                f"{part}: a part of what was taken for {landed.day} is damaged: it is not what was written. It is "
+                f"of the source {' or '.join(sources) or 'nobody knows'}. `intelsec run --day {landed.day}` sets it "
+                "aside and takes the files of the day again; what is whole stays and counts once"
+            )
+
+    def damaged(self, landed: Landed) -> list[Path]:
+        """Parts whose content is not what they are named by. Raises EventError for one that cannot be read at all."""
+        return [part for part in landed.parts if _content(part) not in (None, part.stem)]
+
+    def set_aside(self, day: date) -> list[SetAside]:
+        """Move damaged parts of a day out of the way, and have the files of that day taken again. Raises EventError.
+
+        Killed in between, it has forgotten files and moved nothing: the next call does both.
+        """
+        found = []
+        for kind in ("events", "rejected"):
+            for part in self.damaged(self._landed(kind, day)):
+                files = self._files_of(kind, day)
+                self.register.forget(files)
+                moved = part.with_suffix(ASIDE)
+                with suppress(FileNotFoundError):  # another process did the same
+                    part.replace(moved)
+                found.append(SetAside(day, moved, files))
+        return found
+
+    def aside(self, day: date) -> list[Path]:
+        """Damaged parts of a day that were set aside and lie there still."""
+        return sorted(path for kind in ("events", "rejected") for path in self._folder(kind, day).glob(f"*{ASIDE}"))
+
+    def still_out(self, aside: SetAside) -> list[tuple[str, str]]:
+        """Files (source, key) of a part set aside that have not been taken again."""
+        taken = {source: self.register.known(source) for source in {source for source, _ in aside.files}}
+        return [(source, key) for source, key in aside.files if key not in taken[source]]
+
+    def _files_of(self, kind: str, day: date) -> tuple[tuple[str, str], ...]:
+        """Files that gave something to a day."""
+
+        def gave(file: Taken) -> bool:
+            if kind == "events":
+                return any(of == day for of, _ in file.days)
+            return file.delivered.date() == day and (file.rejected > 0 or file.reason is not None)
+
+        return tuple((file.source, file.key) for file in self.register.files() if gave(file))
+
     def _days(self, kind: str) -> list[date]:
         folder = self.folder / kind
         return sorted(parse_day(path.name) for path in folder.iterdir()) if folder.is_dir() else []
 
     def _landed(self, kind: str, day: date) -> Landed:
-        parts = tuple(sorted((self.folder / kind / str(day)).glob("*.parquet")))
+        parts = tuple(sorted(self._folder(kind, day).glob("*.parquet")))
         return Landed(day, parts, _digest([part.stem for part in parts]))
 
+    def _folder(self, kind: str, day: date) -> Path:
+        return self.folder / kind / str(day)
+
     def _write(self, kind: str, day: date, rows: pa.Table) -> None:
-        folder = self.folder / kind / str(day)
+        folder = self._folder(kind, day)
         temporary = folder / f".{uuid.uuid4().hex}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +196,7 @@ class Landing:
                 write_statistics=False,
             )
             with temporary.open("rb") as stream:
-                name = hashlib.file_digest(stream, "sha256").hexdigest()
+                name = _digest_of(stream)
                 os.fsync(stream.fileno())
             temporary.replace(folder / f"{name}.parquet")
             _sync_folder(folder)
@@ -141,6 +207,24 @@ class Landing:
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _content(part: Path) -> str | None:
+    """Hash of what a part holds; None if another process has just set it aside."""
+    try:
+        with part.open("rb") as stream:
+            return _digest_of(stream)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EventError(
+            f"{part}: a part of what was taken cannot be read: {error.strerror}; mend the disk or its rights, and run "
+            "the day again"
+        ) from error
+
+
+def _digest_of(stream: BufferedReader) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(parts: list[str]) -> str:

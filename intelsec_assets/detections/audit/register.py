@@ -86,6 +86,11 @@ class Register:
                 [_row(file) for file in files],
             )
 
+    def forget(self, files: Iterable[tuple[str, str]]) -> None:
+        """Forget that files (source, key) were taken: those that are still there are taken again."""
+        with self._writing() as con:
+            con.executemany("delete from files where source = ? and key = ?", list(files))
+
     def not_fetched(self, source: str) -> list[NotFetched]:
         """Files of a source that could not be read when they were last tried, by key."""
         rows = self._rows("select key, why, since from not_fetched where source = ? order by key", (source,))

@@ -35,7 +35,7 @@ _SHOWN = 20  # unreadable files that are named
 
 @audit.command("status")
 def status(data: Data = None, json: Json = False) -> None:
-    """Sources, files taken and unreadable, events and anomalies a day.
+    """Sources, files taken and unreadable, events and anomalies a day, deliveries of an event after its first apart.
 
     Exit code 1 when files or records could not be used or fetched, or what was taken of them is damaged.
 
@@ -47,12 +47,14 @@ def status(data: Data = None, json: Json = False) -> None:
     settings = workspace_settings(data)
     landing = Landing(settings.home / "audit")
     telemetry = load_telemetry(settings.data_root)
+    days = _days(landing)
     sources = []
     for source in telemetry.audit:
         files = landing.register.files(source.name)
         states = Counter(file.status for file in files)
         not_fetched = landing.register.not_fetched(source.name)
         unreadable = [file for file in files if file.reason is not None]
+        events, delivered = (sum(day[of].get(source.name, 0) for day in days) for of in ("sources", "delivered"))
         sources.append(
             {
                 "source": source.name,
@@ -61,7 +63,9 @@ def status(data: Data = None, json: Json = False) -> None:
                 "files": len(files),
                 "digests": states["digest"],
                 "unreadable": states["unreadable"],
-                "events": sum(file.events for file in files),
+                "events": events,
+                "delivered": delivered,
+                "delivered_twice": delivered - events,
                 "rejected": sum(file.rejected for file in files),
                 "newest": max((str(file.taken_at) for file in files), default=None),
                 "defects": [
@@ -71,7 +75,6 @@ def status(data: Data = None, json: Json = False) -> None:
                 "not_fetched": [{"file": file.key, "why": file.why, "since": str(file.since)} for file in not_fetched],
             }
         )
-    days = _days(landing)
     if json:
         print_json({"sources": sources, "days": days})
     else:
@@ -210,7 +213,9 @@ def _rows(counts: Iterator[Any]) -> Iterator[dict[str, Any]]:
         yield {
             "day": str(count.day),
             "events": count.events,
+            "delivered_twice": count.delivered_twice,
             "sources": dict(count.sources),
+            "delivered": dict(count.delivered),
             "anomalies": dict(count.anomalies),
             "damaged": [str(part) for part in count.damaged],
             "set_aside": [str(part) for part in count.aside],
@@ -222,10 +227,12 @@ def _print_status(sources: list[dict[str, Any]], days: list[dict[str, Any]]) -> 
         typer.echo("no audit sources: write telemetry.yaml into the data root")
     else:
         typer.echo(
-            f"{'source':<20}{'provider':<10}{'files':>8}{'events':>12}{'rejected':>10}{'unreadable':>12}  location"
+            f"{'source':<20}{'provider':<10}{'files':>8}{'events':>12}{'twice':>10}{'rejected':>10}{'unreadable':>12}"
+            "  location"
         )
     for one in sources:
-        counts = f"{one['files']:>8,}{one['events']:>12,}{one['rejected']:>10,}{one['unreadable']:>12,}"
+        counts = f"{one['files']:>8,}{one['events']:>12,}{one['delivered_twice']:>10,}{one['rejected']:>10,}"
+        counts += f"{one['unreadable']:>12,}"
         typer.echo(f"{one['source']:<20}{one['provider']:<10}{counts}  {one['location']}")
         for defect in one["defects"][:_SHOWN]:
             typer.echo(_on_a_line(f"    {defect['file']}: {defect['reason']}: {defect['detail']}"))
@@ -237,7 +244,8 @@ def _print_status(sources: list[dict[str, Any]], days: list[dict[str, Any]]) -> 
             typer.echo(f"    and {len(one['not_fetched']) - _SHOWN:,} more not fetched; --json shows all")
     for day in days:
         odd = ", ".join(f"{name} {count:,}" for name, count in day["anomalies"].items())
-        typer.echo(f"{day['day']}  {day['events']:>10,} events  {odd}")
+        twice = f", {day['delivered_twice']:,} delivered twice" if day["delivered_twice"] else ""
+        typer.echo(f"{day['day']}  {day['events']:>10,} events{twice}  {odd}")
         for part in day["damaged"]:
             typer.echo(f"    damaged: {part}; intelsec run --day {day['day']} takes the files of the day again")
         for part in day["set_aside"]:

@@ -62,12 +62,31 @@ def test_status_names_sources_days_anomalies_and_what_is_unreadable(root: Path) 
         {
             "day": "2026-08-20",
             "events": 2,
+            "delivered_twice": 0,
             "sources": {"trail": 2},
+            "delivered": {"trail": 2},
             "anomalies": {"service_as_address": 1},
             "damaged": [],
             "set_aside": [],
         }
     ]
+
+
+def test_an_event_delivered_twice_is_one_event_of_its_source(root: Path) -> None:
+    (root / "logs" / "1.json").write_bytes(wrapped([event(1), event(2)]))
+    (root / "logs" / "2.json").write_bytes(wrapped([event(2)]))
+    taken(root)
+
+    shown = CliRunner().invoke(app, ["audit", "status", "--data", str(root)])
+    found = json.loads(CliRunner().invoke(app, ["audit", "status", "--data", str(root), "--json"]).stdout)
+
+    (source,), (day,) = found["sources"], found["days"]
+    assert (source["events"], source["delivered"], source["delivered_twice"]) == (2, 3, 1)
+    assert (day["events"], day["delivered_twice"]) == (2, 1)
+    header, row, of_day = shown.stdout.splitlines()
+    assert dict(zip(header.split(), row.split(), strict=True))["events"] == "2"
+    assert dict(zip(header.split(), row.split(), strict=True))["twice"] == "1"
+    assert "2 events, 1 delivered twice" in of_day
 
 
 def test_status_without_anything_wrong_is_done(root: Path) -> None:

@@ -382,6 +382,21 @@ def test_a_part_that_cannot_be_read_for_another_reason_is_left_where_it_is(
     assert part in place.landing.landed(DAY).parts
 
 
+def test_what_is_delivered_twice_is_counted_apart_from_events_and_what_is_taken_twice_is_not(place: Place) -> None:
+    place.deliver("1.json", wrapped([event(1), event(2)]))
+    place.deliver("2.json", wrapped([event(2), event(3), event(3)]))
+    place.take()
+    for path in place.landing.folder.glob("register*"):
+        path.unlink()
+    place.deliver("3.json", wrapped([event(1)]))
+    place.take()
+
+    (count,) = day_counts(place.con, place.landing)
+
+    assert (count.events, count.sources, count.delivered) == (3, {"trail": 3}, {"trail": 6})
+    assert count.delivered_twice == 3
+
+
 def test_days_beside_a_damaged_part_are_counted_and_their_events_found(place: Place) -> None:
     part = two_days(place)
     part.write_bytes(part.read_bytes()[:100])

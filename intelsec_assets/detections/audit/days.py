@@ -110,15 +110,22 @@ def _nothing(con: duckdb.DuckDBPyConnection, table: Table) -> duckdb.DuckDBPyRel
 class DayCount:
     """What has landed for a day: distinct events, by source, and by anomaly (an event may have several).
 
-    `damaged` parts are not counted; `aside` are those that were set aside and lie there still.
+    An event is of the source that delivered it first; `delivered` counts every delivery, by its source. `damaged` parts
+    are not counted; `aside` are those that were set aside and lie there still.
     """
 
     day: date
     events: int
     sources: Mapping[str, int]
     anomalies: Mapping[str, int]
+    delivered: Mapping[str, int]
     damaged: tuple[Path, ...] = ()
     aside: tuple[Path, ...] = ()
+
+    @property
+    def delivered_twice(self) -> int:
+        """Deliveries of events that had been delivered before."""
+        return sum(self.delivered.values()) - self.events
 
 
 def day_counts(con: duckdb.DuckDBPyConnection, landing: Landing) -> Iterator[DayCount]:
@@ -133,10 +140,18 @@ def day_counts(con: duckdb.DuckDBPyConnection, landing: Landing) -> Iterator[Day
 
 def _counted(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: date) -> DayCount:
     events = build_events(con, parts, day).project("source, anomalies")
-    sources = events.aggregate("source, count(*) as n").order("source").fetchall()
+    sources = _by_source(events)
     named = events.project("unnest(anomalies) as anomaly").aggregate("anomaly, count(*) as n")
     anomalies = dict(named.order("n desc, anomaly").fetchall())
-    return DayCount(day, sum(count for _, count in sources), dict(sources), anomalies)
+    delivered = sources
+    if parts and (landed := _of_day(con, parts, day)).count("*").fetchall()[0][0] > sum(sources.values()):
+        # the same record of the same file lies there twice if the file was taken twice: it was delivered once
+        delivered = _by_source(landed.project("source, file, record, file_sha256").distinct())
+    return DayCount(day, sum(sources.values()), sources, anomalies, delivered)
+
+
+def _by_source(rows: duckdb.DuckDBPyRelation) -> dict[str, int]:
+    return dict(rows.aggregate("source, count(*) as n").order("source").fetchall())
 
 
 def _of_whole_parts(landing: Landing, landed: Landed, ask: Callable[[Sequence[Path]], T]) -> tuple[tuple[Path, ...], T]:

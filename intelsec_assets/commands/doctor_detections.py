@@ -44,7 +44,7 @@ def looks(settings: Settings) -> Iterator[Look]:
 
 def _tickets(sources: DetectionSources) -> Look:
     now = system_clock()
-    reading = sources.tickets(now.date())
+    reading = sources.tickets(now.date(), now)
     if reading.reason is not None:
         state = "broken" if sources.telemetry().tickets_csv else "missing"
         return "tickets", state, reading.reason, "until then rules that need tickets say `context unknown`"

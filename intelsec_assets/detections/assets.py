@@ -167,7 +167,8 @@ def _rejected(lake: Lake, landing: Landing, day: date) -> Built:
 def join_audit_context(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
     lake, sources = workspace.lake(), workspace.detection_sources()
     prefixes, landing = sources.prefixes(), sources.landing()
-    built = [_context(lake, landing, day, sources.tickets(day), prefixes) for day in partition_days(context)]
+    now = system_clock()
+    built = [_context(lake, landing, day, sources.tickets(day, now), prefixes) for day in partition_days(context)]
     yield _told(context, AUDIT_CONTEXT, [of_day[0] for of_day in built])
     yield _told(context, PRINCIPAL_ASNS, [of_day[1] for of_day in built])
 

@@ -58,10 +58,10 @@ class DetectionSources:
         """Where logs, tickets and prefixes lie. Raises EventError."""
         return load_telemetry(self.data_root)
 
-    def tickets(self, day: date) -> TicketReading:
-        """What the register says of a day; without one nothing is known."""
+    def tickets(self, day: date, now: datetime) -> TicketReading:
+        """What the register says `now` of a day; without one nothing is known."""
         file = self.telemetry().tickets_csv
-        return CsvTickets(self._file(file)).tickets(day_start(day), day_end(day)) if file else NO_REGISTER
+        return CsvTickets(self._file(file), now).tickets(day_start(day), day_end(day)) if file else NO_REGISTER
 
     def prefixes(self) -> AsnPrefixes | None:
         """Networks and who holds them; None = none named."""

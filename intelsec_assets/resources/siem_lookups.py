@@ -5,7 +5,7 @@ What the tables hold and how they are written is `detections.sigma.siem.packages
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from intelsec_assets import engine
@@ -17,8 +17,8 @@ from intelsec_assets.resources.lake import Lake
 from intelsec_assets.tables import EXPORT_PLAN, INDICATOR_SCORES
 
 
-def read_lookups(lake: Lake, day: date, telemetry: Telemetry, data_root: Path | None) -> Lookups:
-    """Look-ups as of the end of a day; `notes` say what the lake does not hold of it."""
+def read_lookups(lake: Lake, day: date, telemetry: Telemetry, data_root: Path | None, now: datetime) -> Lookups:
+    """Look-ups as of the end of a day, of tickets as of `now`; `notes` say what the lake does not hold of it."""
     rows: dict[str, list[tuple[str, ...]]] = {name: [] for name in lookups.COLUMNS}
     notes = []
     with engine.session() as con:
@@ -33,6 +33,6 @@ def read_lookups(lake: Lake, day: date, telemetry: Telemetry, data_root: Path | 
             rows[lookups.PRINCIPALS_ASN], rows[lookups.PRINCIPALS] = known, warm
         else:
             notes.append(f"no history of principals of {day} in the lake: everyone counts as too new to judge")
-    rows[lookups.TICKETS], ticket_notes = lookups.ticket_rows(telemetry, data_root, day)
+    rows[lookups.TICKETS], ticket_notes = lookups.ticket_rows(telemetry, data_root, day, now)
     rows[lookups.ASN], asn_notes = lookups.network_rows(telemetry, data_root)
     return Lookups(rows, (*notes, *ticket_notes, *asn_notes))

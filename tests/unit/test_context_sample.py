@@ -35,7 +35,7 @@ def story() -> Iterator[duckdb.DuckDBPyConnection]:
     """A session with the table `story`: all events of the sample with their context."""
     telemetry = load_telemetry(DATA)
     assert telemetry.tickets_csv is not None
-    tickets = CsvTickets(DATA / telemetry.tickets_csv)
+    tickets = CsvTickets(DATA / telemetry.tickets_csv, datetime.now(UTC))
     prefixes = load_prefixes([DATA / path for path in telemetry.asn_csv])
     assert prefixes.problems == prefixes.reasons == ()
     with session() as con:

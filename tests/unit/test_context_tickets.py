@@ -50,8 +50,8 @@ def state(event: Row, *tickets: Ticket, until: datetime | None = DAY_END) -> str
     return str(context([event], tickets=reading)[event["event_id"]]["context.ticket.state"])
 
 
-def read(text: str, written: datetime = DAY_END) -> TicketReading:
-    return parse_tickets(text, "tickets.csv", written=written, max_age=HOUR)
+def read(text: str, written: datetime = DAY_END, now: datetime | None = None) -> TicketReading:
+    return parse_tickets(text, "tickets.csv", written=written, now=now or written, max_age=HOUR)
 
 
 # --- which event a ticket covers
@@ -244,7 +244,7 @@ def test_the_narrowest_of_several_tickets_is_named() -> None:
 
 # --- what is not known
 def test_a_register_that_cannot_be_read_leaves_every_event_unknown(tmp_path: Path) -> None:
-    reading = CsvTickets(tmp_path / "missing.csv").tickets(START, DAY_END)
+    reading = CsvTickets(tmp_path / "missing.csv", NOON).tickets(START, DAY_END)
     assert reading.reason is not None
     assert "missing.csv" in reading.reason
     assert context([call()], tickets=reading)["e1"]["context.ticket.state"] == "unknown"
@@ -264,9 +264,51 @@ def test_a_file_that_stopped_being_written_covers_until_its_age(tmp_path: Path) 
     path = tmp_path / "tickets.csv"
     path.write_text(HEADER + GOOD)
     os.utime(path, times=(NOON.timestamp(), NOON.timestamp()))
-    reading = CsvTickets(path, max_age=HOUR).tickets(START, DAY_END)
+    reading = CsvTickets(path, NOON, max_age=HOUR).tickets(START, DAY_END)
     assert reading.covers(NOON + HOUR)
     assert not reading.covers(NOON + HOUR + timedelta(seconds=1))
+
+
+def written_at(folder: Path, written: datetime, now: datetime, text: str = HEADER + GOOD) -> TicketReading:
+    path = folder / "tickets.csv"
+    path.write_text(text)
+    os.utime(path, times=(written.timestamp(), written.timestamp()))
+    return CsvTickets(path, now, max_age=HOUR).tickets(START, DAY_END)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(days=400), timedelta(days=365 * 70)])
+def test_a_file_of_the_future_says_nothing_for_it_would_count_as_fresh_until_then(
+    tmp_path: Path, ahead: timedelta
+) -> None:
+    reading = written_at(tmp_path, NOON + ahead, NOON)
+    assert reading.reason is not None
+    assert "tickets.csv was written in the future" in reading.reason
+    assert f"{NOON:%Y-%m-%d %H:%M}" in reading.reason
+    assert not reading.covers(NOON)
+    assert written_at(tmp_path, NOON + ahead, NOON + timedelta(minutes=1)).digest == reading.digest
+
+
+def test_clocks_that_disagree_by_an_hour_make_no_file_one_of_the_future(tmp_path: Path) -> None:
+    for off in (HOUR, -HOUR):
+        reading = written_at(tmp_path, NOON + off, NOON)
+        assert reading.reason is None
+        assert reading.covers(NOON)
+
+
+def test_a_file_that_says_when_it_was_exported_may_have_any_time_stamp(tmp_path: Path) -> None:
+    text = f"# as_of: 2026-03-13T11:30:00Z\n{HEADER}{GOOD}"
+    for off in (timedelta(days=400), -timedelta(days=400)):
+        reading = written_at(tmp_path, NOON + off, NOON, text)
+        assert reading.reason is None
+        assert reading.covers_until == NOON + timedelta(minutes=30)
+
+
+def test_a_file_that_says_it_was_exported_in_the_future_says_nothing(tmp_path: Path) -> None:
+    text = f"# as_of: 2026-03-13T15:00:00Z\n{HEADER}{GOOD}"
+    for written in (NOON, NOON + timedelta(hours=3)):
+        reading = written_at(tmp_path, written, NOON, text)
+        assert reading.reason is not None
+        assert "as_of" in reading.reason
 
 
 def test_what_the_file_says_of_itself_goes_before_its_time_stamp() -> None:
@@ -283,7 +325,7 @@ def test_a_register_written_again_later_gives_an_old_day_the_same_reading(tmp_pa
     for text, written in ((HEADER + GOOD, DAY_END), (HEADER + GOOD + later, DAY_END + timedelta(days=9))):
         path.write_text(text)
         os.utime(path, times=(written.timestamp(), written.timestamp()))
-        digests.add(CsvTickets(path).tickets(START, DAY_END).digest)
+        digests.add(CsvTickets(path, written).tickets(START, DAY_END).digest)
     assert len(digests) == 1
 
 
@@ -382,7 +424,7 @@ def test_an_age_beyond_the_calendar_is_a_reason_and_no_crash() -> None:
 
 def test_a_file_in_another_encoding_is_a_reason_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(HEADER.encode("utf-16"))
-    assert CsvTickets(tmp_path / "t.csv").tickets(START, DAY_END).reason is not None
+    assert CsvTickets(tmp_path / "t.csv", NOON).tickets(START, DAY_END).reason is not None
 
 
 NAMES = st.sampled_from(["ana", "ben", "batch", "mail", "*", "b*", None])

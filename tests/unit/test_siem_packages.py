@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 import zipfile
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def test_a_ticket_of_an_account_is_looked_up_with_the_account_that_was_called(tm
     (tmp_path / "tickets.csv").write_text(
         f"# as_of: 2026-03-13T12:00:00Z\n{header}\n{row},111122223333\n{row.replace('CHG-1', 'CHG-2')},\n"
     )
-    rows, _ = ticket_rows(Telemetry(tickets_csv="tickets.csv"), tmp_path, date(2026, 3, 13))
+    rows, _ = ticket_rows(Telemetry(tickets_csv="tickets.csv"), tmp_path, date(2026, 3, 13), datetime.now(UTC))
     account = COLUMNS[TICKETS].index("account")
     assert [cells[account] for cells in rows] == ["*", "111122223333"]
 

@@ -44,7 +44,8 @@ def package(
         form, targets = making.form(siem), load_targets()
         rules = load_rules(settings.detections / "sigma", with_samples=False, as_of=asked)
         compiled = compile_all(rules, targets, [form.target])
-        tables = read_lookups(lake, asked, load_telemetry(settings.data_root), settings.data_root)
+        telemetry = load_telemetry(settings.data_root)
+        tables = read_lookups(lake, asked, telemetry, settings.data_root, system_clock())
     except DetectionError as error:
         fail(str(error), WRONG_USE)
     archive = making.write_package(siem, form.files(compiled, tables, targets), out)

@@ -31,8 +31,8 @@ MAX_BYTES = 100_000_000  # a million tickets; more is another file by mistake
 _BROKEN_SHARE, _BROKEN_ROWS = 0.1, 3
 # less than this beside `*` says nothing
 _LEAST_LITERAL = 3
-# clocks of a register and of a file disagree by a time zone; more, and it claims to cover what has not happened
-_MOST_AHEAD = timedelta(days=1)
+# clocks disagree by an hour of summer time and some minutes; what is further ahead would count as fresh until then
+_MOST_AHEAD = timedelta(hours=2)
 # spreadsheets make 1.11122E+11 of an account, and drop zeros it begins with
 _AWS_ACCOUNT = re.compile(r"[0-9]{12}")
 _NAMES_ACCOUNT = re.compile(r":[0-9]{12}:")  # as an ARN does
@@ -107,10 +107,12 @@ class TicketReading:
 
     @property
     def digest(self) -> str:
-        """Changes when a context built from this reading could: part of the fingerprint of what is built."""
-        return hashlib.sha256(
-            repr((self.tickets, self.covers_from, self.covers_until, self.reason)).encode()
-        ).hexdigest()
+        """Changes when a context built from this reading could: part of the fingerprint of what is built.
+
+        Why a register says nothing is told with the time of day, and makes no difference.
+        """
+        said = (self.tickets, self.covers_from, self.covers_until, self.reason is None)
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 class TicketSource(Protocol):
@@ -133,10 +135,12 @@ class CsvTickets:
 
     Lines before the header may say `# as_of: INSTANT` (when it was exported; else the file's time stamp) and
     `# since: INSTANT` (the oldest instant it speaks about). It covers what happens until `max_age` after it was
-    exported: a feed that stopped being written must not pass for one without tickets.
+    exported: a feed that stopped being written must not pass for one without tickets. One that claims to be exported
+    after `now`, when it is looked at, covers nothing: nobody knows when it was.
     """
 
     path: Path
+    now: datetime
     max_age: timedelta = DEFAULT_MAX_AGE
 
     def tickets(self, start: datetime, end: datetime) -> TicketReading:
@@ -153,11 +157,13 @@ class CsvTickets:
             ValueError,
         ) as error:  # also: a time stamp beyond the calendar
             return TicketReading(reason=f"{self.path} cannot be read: {error}")
-        reading = parse_tickets(text, self.path.name, written=written, max_age=self.max_age)
+        reading = parse_tickets(text, self.path.name, written=written, now=self.now, max_age=self.max_age)
         return _of_span(reading, start, end)
 
 
-def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta = DEFAULT_MAX_AGE) -> TicketReading:
+def parse_tickets(
+    text: str, file: str, *, written: datetime, now: datetime, max_age: timedelta = DEFAULT_MAX_AGE
+) -> TicketReading:
     """Every ticket of a CSV text; `written` is when it was exported, if it does not say so itself."""
     lines = text.splitlines(keepends=True)
     remarks, skipped = _remarks(lines)
@@ -192,10 +198,13 @@ def parse_tickets(text: str, file: str, *, written: datetime, max_age: timedelta
             f"{len(problems)} of {len(found) + len(problems)} rows of {file} cannot be used, the first: {problems[0]}"
         )
         return TicketReading(reason=reason, problems=tuple(problems))
-    exported = remarks.get("as_of") or written
-    if exported - written > _MOST_AHEAD:
+    said = remarks.get("as_of")
+    exported = said or written
+    if exported - now > _MOST_AHEAD:
+        claim = "was written in the future, by its time stamp" if said is None else "says it was exported in the future"
         reason = (
-            f"{file} says it was exported in the future: as_of {exported.isoformat()}, written {written.isoformat()}"
+            f"{file} {claim}: {exported:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M} UTC; set the clock right "
+            "that it is written by, or say `# as_of: INSTANT` above its header"
         )
         return TicketReading(reason=reason, problems=tuple(problems))
     try:

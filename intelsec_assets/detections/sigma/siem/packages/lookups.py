@@ -97,12 +97,14 @@ def principal_rows(
     return [tuple(map(str, row)) for row in known], [tuple(map(str, row)) for row in warm]
 
 
-def ticket_rows(telemetry: Telemetry, data_root: Path | None, day: date) -> tuple[list[tuple[str, ...]], Sequence[str]]:
+def ticket_rows(
+    telemetry: Telemetry, data_root: Path | None, day: date, now: datetime
+) -> tuple[list[tuple[str, ...]], Sequence[str]]:
     """Approved tickets valid on the day or within a month after it."""
     if telemetry.tickets_csv is None or data_root is None:
         return [], ("no register of tickets is configured: every change counts as one without a ticket",)
     start = datetime.combine(day, time(), UTC)
-    reading = CsvTickets(data_root / telemetry.tickets_csv).tickets(start, start + _TICKETS_AHEAD)
+    reading = CsvTickets(data_root / telemetry.tickets_csv, now).tickets(start, start + _TICKETS_AHEAD)
     if reading.reason is not None:
         return [], (f"tickets: {reading.reason}",)
     rows = []

@@ -80,7 +80,10 @@ def delivered(root: Path) -> None:
 
 
 def started(root: Path, point: str = "", at: int = 0) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(root), point, str(at)])
+    # who is killed takes nothing away: what it had open stays with the test
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(root), point, str(at)], env=os.environ | {"TMPDIR": str(root)}
+    )
 
 
 def events(root: Path) -> list[tuple[str, str, int]]:

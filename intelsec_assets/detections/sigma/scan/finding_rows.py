@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
 import pyarrow as pa
+from sigma.backends.duckdb import text
 
 from intelsec_assets.detections.findings import FINDING_NAMESPACE
 from intelsec_assets.detections.sigma.scan.firing import (
@@ -21,7 +22,7 @@ from intelsec_assets.detections.sigma.scan.firing import (
     RuleFailure,
     column,
 )
-from intelsec_assets.detections.sigma.scan.layouts import Layout
+from intelsec_assets.detections.sigma.scan.layouts import FACTS
 from intelsec_assets.detections.sigma.scan.matching import Matches, instant, matches_of, table_of
 from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from intelsec_assets.engine import read_sql
@@ -32,7 +33,6 @@ _TABLES = (
     "firings",
     "once",
     "crowd",
-    "crowd_told",
     "scoped",
     "floods",
     "kept",
@@ -41,7 +41,6 @@ _TABLES = (
     "bursts",
     "burst_events",
     "correlated",
-    "told",
 )
 
 # parts of a key, after its rule: neither a separator in a value nor a value that is not there is any other value
@@ -69,7 +68,6 @@ _FIRINGS = pa.schema(
 def findings(
     matches: Matches,
     prepared: Prepared,
-    layout: Layout,
     days: Sequence[date] | None,
     *,
     flood_limit: int,
@@ -83,12 +81,10 @@ def findings(
     try:
         _load(con, prepared, days, flood_limit)
         con.execute(read_sql(PACKAGE, "once"))
-        _tell_crowd(matches, layout)
+        _tell_crowd(matches)
         con.execute(read_sql(PACKAGE, "kept_hits"))
         _show(matches)
         failures = _correlate(matches, prepared, days, until)
-        shown = "select event_id from sigma_shown union select event_id from sigma_burst_events"
-        _tell(con, layout, matches.where, "sigma_told", tuple(layout.facts()), shown)
         con.execute(read_sql(PACKAGE, "drafts"))
         if prepared.correlations:
             con.execute(read_sql(PACKAGE, "burst_drafts"))
@@ -104,11 +100,11 @@ def findings(
 
 
 def _load(con: duckdb.DuckDBPyConnection, prepared: Prepared, days: Sequence[date] | None, flood_limit: int) -> None:
-    rows = []
-    for rule in prepared.events:
-        if rule.firing is not None:
-            shows = sorted({*rule.compiled.fields, *rule.firing.evidence})
-            rows.append(_row(rule.number, rule.firing, shows, rule.looks_at, (), flood_limit))
+    rows = [
+        _row(rule.number, rule.firing, rule.shows, rule.looks_at, (), flood_limit)
+        for rule in prepared.events
+        if rule.firing is not None
+    ]
     for correlation in prepared.correlations:
         groups = correlation.compiled.group_by
         rows.append(
@@ -148,20 +144,31 @@ def _row(
     }
 
 
+_FACTS = ", ".join(f"m.{name}" for name in FACTS)
+
+
 def _values(needs: Sequence[str]) -> str:
-    """A map of the fields of a pass's row."""
-    names = ", ".join("'" + name.replace("'", "''") + "'" for name in needs)
+    """A map of fields of a pass's row."""
+    names = ", ".join(text.literal(name) for name in needs)
     return f"map([{names}]::varchar[], [{', '.join(f'm.{column(name)}' for name in needs)}]::varchar[])"
 
 
-def _tell_crowd(matches: Matches, layout: Layout) -> None:
+def _values_by_rule(rules: Sequence[EventRule]) -> str:
+    """A map of the fields that findings of a row's rule tell: one of all fields of a pass takes five times as long."""
+    of: dict[tuple[str, ...], list[int]] = {}
+    for rule in rules:
+        if rule.firing is not None:
+            of.setdefault(rule.told, []).append(rule.number)
+    branches = " ".join(
+        f"when k.rule in ({', '.join(map(str, numbers))}) then {_values(names)}" for names, numbers in of.items()
+    )
+    return f"case {branches} end" if branches else "map([]::varchar[], []::varchar[])"
+
+
+def _tell_crowd(matches: Matches) -> None:
     """Whom the matches are about of rules that have more on a day than they may, and the indicators of their events."""
     con = matches.con
     crowded = con.execute("select distinct pass, rule from sigma_once where is_crowded").fetchall()
-    if not crowded:
-        return
-    told = ("entity", "indicator_id", "indicator_score")
-    _tell(con, layout, matches.where, "sigma_crowd_told", told, "select event_id from sigma_once where is_crowded")
     for number, asked in enumerate(matches.passes):
         there = {rule for at, rule in crowded if at == number}
         firings = [rule.firing for rule in asked.rules if rule.number in there and rule.firing is not None]
@@ -170,34 +177,20 @@ def _tell_crowd(matches: Matches, layout: Layout) -> None:
             con.execute(
                 f"insert into sigma_crowd select rule, pass, row, {_KEY}, indicator_id, indicator_score from ("
                 f'select o.rule, o.pass, o.row, f.dedup, f.entity_field, {_values(names)} as "values", '
-                'map([]::varchar[], []::varchar[]) as "group", t.entity as usual_entity, t.indicator_id, '
-                "t.indicator_score from sigma_once o join sigma_firings f using (rule) "
-                f"join {table_of(number)} m on m.rowid = o.row left join sigma_crowd_told t on t.event_id = o.event_id "
+                f'map([]::varchar[], []::varchar[]) as "group", {_FACTS} from sigma_once o join sigma_firings f '
+                f"using (rule) join {table_of(number)} m on m.rowid = o.row "
                 f"where o.is_crowded and o.pass = {number})"
             )
 
 
 def _show(matches: Matches) -> None:
-    """Fields of the events that are kept."""
+    """Fields and facts of the events that are kept."""
     for number, asked in enumerate(matches.passes):
         matches.con.execute(
-            f"insert into sigma_shown select k.* exclude (pass, row), m.event_id, m.event_time, {_values(asked.needs)} "
-            f"from sigma_kept k join {table_of(number)} m on m.rowid = k.row where k.pass = {number}"
+            f"insert into sigma_shown select k.* exclude (pass, row), m.event_id, m.event_time, {_FACTS}, "
+            f"{_values_by_rule(asked.rules)} from sigma_kept k join {table_of(number)} m on m.rowid = k.row "
+            f"where k.pass = {number}"
         )
-
-
-def _tell(
-    con: duckdb.DuckDBPyConnection, layout: Layout, where: str, table: str, names: Sequence[str], events: str
-) -> None:
-    """A table with one row an event of those asked for, and what is told of it beside the fields of rules."""
-    facts = layout.facts()
-    told = ", ".join(f"{facts[name]} as {name}" for name in names)
-    first = ", ".join(facts[name] for name in names)
-    con.execute(
-        f"create or replace temp table {table} as select e.event_id, {told} from "
-        f"(select * from {layout.relation} e where {where} and event_id in ({events})) e{layout.joined_context()} "
-        f"qualify row_number() over (partition by e.event_id order by e.event_time, {first}) = 1"
-    )
 
 
 def _correlate(
@@ -264,7 +257,8 @@ def _burst_events(matches: Matches, prepared: Prepared) -> None:
             there = sorted(counted & {rule.number for rule in asked.rules})
             if there:
                 con.execute(
-                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_values(asked.needs)} "
+                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_FACTS}, "
+                    f"{_values(asked.needs)} "
                     "from (select burst, unnest(event_ids) as event_id from sigma_bursts "
                     f"where rule = {correlation.number}) u "
                     f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "

@@ -84,9 +84,22 @@ class EventRule:
     firing: Firing | None  # None: it only feeds correlations
     token: str  # what the marks of routed fields in its condition hold, so that no text can be one
 
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """Fields of its evidence."""
+        return tuple(sorted({*self.compiled.fields, *(self.firing.evidence if self.firing else ())}))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All fields that its findings are made of: evidence, key, whom they are about, whether context was there."""
+        return tuple(sorted({*self.shows, *self.looks_at, *_shown(self.firing)}))
+
     def asked_with(self, values: Mapping[str, str]) -> str:
-        """Its condition (possibly NULL) with SQL for every routed field; what is put in is not searched again."""
-        return re.sub(_marked(self.token, "([A-Za-z.]+)"), lambda mark: values[mark[1]], self.compiled.predicate)
+        """Its condition (possibly NULL) with SQL for every routed field, and for its `folded` name of its lower case.
+
+        What is put in is not searched again.
+        """
+        return re.sub(_marked(self.token, "([A-Za-z.~]+)"), lambda mark: values[mark[1]], self.compiled.predicate)
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,9 @@ def prepare(rules: RuleSet) -> Prepared:
     """Compile the rules, exceptions applied. Rules that DuckDB cannot evaluate are in `failures`, with the reason."""
     token = secrets.token_hex(16)  # of this compilation: who writes rules or events cannot know it
     backend = DuckDBBackend(
-        collect_errors=True, field_sql=lambda name: _marked(token, name) if name in ROUTED_FIELDS else column(name)
+        collect_errors=True,
+        field_sql=lambda name: _marked(token, name) if name in ROUTED_FIELDS else column(name),
+        folded_sql=lambda name: _marked(token, folded(name)) if name in ROUTED_FIELDS else lowered(column(name)),
     )
     collection = rules.collection
     compiled = compile_ruleset(collection, backend)
@@ -231,6 +246,16 @@ def column(name: str) -> str:
     """
     capitals = sum(1 << place for place, letter in enumerate(name) if letter.isupper())
     return audit_fields.quoted(f"f:{name}:{capitals:x}")
+
+
+def folded(name: str) -> str:
+    """Name of the lower case of a routed field."""
+    return f"{name}~"
+
+
+def lowered(sql: str) -> str:
+    """SQL of a text's lower case."""
+    return f"lower({sql})"
 
 
 def provider_of(logsource: Mapping[str, str]) -> str | None:

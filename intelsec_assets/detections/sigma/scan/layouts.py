@@ -12,6 +12,7 @@ from functools import cached_property
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
+from intelsec_assets.engine import sql_text
 
 quoted = audit_fields.quoted
 
@@ -54,11 +55,12 @@ class Layout:
             return Reads.COLUMNS
         return Reads.EVENT if audit_fields.part_of(field, self.parts)[0] is None else Reads.PARTS
 
-    def joined_context(self) -> str:
-        """SQL that joins the relation of context as `x` to events `e`; empty without one."""
+    def joined_context(self, events: str = "e", **known: str) -> str:
+        """SQL that joins the relation of context as `x` to events; empty without one. `known`: keys they all share."""
         if self.context is None:
             return ""
-        same = " and ".join(f"x.{quoted(key)} = e.{quoted(key)}" for key in self.context_keys)
+        mine = {key: sql_text(known[key]) if key in known else f"{events}.{quoted(key)}" for key in self.context_keys}
+        same = " and ".join(f"x.{quoted(key)} = {value}" for key, value in mine.items())
         return f" left join ({self.context}) x on {same}"
 
     def is_context(self, field: str) -> bool:
@@ -87,14 +89,21 @@ class Layout:
         return f"coalesce({found}, '{UNKNOWN}')" if name.endswith(".state") else found
 
     def facts(self) -> dict[str, str]:
-        """Expressions over `e` (and `x`, the context) of what every finding says of its first event."""
+        """Expressions over `e` of what every finding says of its first event, but for what is in `facts_of_context`."""
         found = _LAKE_FACTS if self.is_lake else self._facts_of_fields()
-        ident, score = f"{audit_fields.CONTEXT}indicator.id", f"{audit_fields.CONTEXT}indicator.score"
-        place = "e" if ident in self.columns else "x" if self.context is not None else None
+        apart = self.facts_of_context()
+        there = {
+            name: f"e.{quoted(field)}::{kind}" for name, (field, kind) in _INDICATOR.items() if field in self.columns
+        }
+        missing = {name: f"null::{kind}" for name, (_, kind) in _INDICATOR.items() if name not in apart}
+        return {**found, **missing, **there}
+
+    def facts_of_context(self) -> dict[str, str]:
+        """The same over `x`, the separate relation of context."""
+        if self.context is None:
+            return {}
         return {
-            **found,
-            "indicator_id": f"{place}.{quoted(ident)}::varchar" if place else "null::varchar",
-            "indicator_score": f"{place}.{quoted(score)}::double" if place else "null::double",
+            name: f"x.{quoted(field)}::{kind}" for name, (field, kind) in _INDICATOR.items() if self.is_context(field)
         }
 
     def _facts_of_fields(self) -> dict[str, str]:
@@ -107,7 +116,7 @@ class Layout:
             "region": region,
             "source_address": f"case when regexp_full_match({address}, {_ADDRESS}) then {address} end",
             "resource": "null::varchar",
-            "entity": f"coalesce({arn}, {account})",
+            "usual_entity": f"coalesce({arn}, {account})",
         }
 
 
@@ -116,8 +125,13 @@ _LAKE_FACTS = {
     "region": "e.region",
     "source_address": "e.source_address",
     "resource": "e.resource",
-    "entity": "coalesce(e.actor_arn, e.account)",
+    "usual_entity": "coalesce(e.actor_arn, e.account)",
 }
+_INDICATOR = {
+    f"indicator_{what}": (f"{audit_fields.CONTEXT}indicator.{what}", kind)
+    for what, kind in (("id", "varchar"), ("score", "double"))
+}
+FACTS = (*_LAKE_FACTS, *_INDICATOR)
 _ADDRESS = "'[0-9]+([.][0-9]+){3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*'"  # services stand in its place, too
 
 

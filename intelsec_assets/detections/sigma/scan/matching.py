@@ -33,7 +33,6 @@ class Matches:
     """
 
     con: duckdb.DuckDBPyConnection
-    where: str  # what the events are, of all providers
     passes: list[Pass] = field(default_factory=list)
     failures: list[RuleFailure] = field(default_factory=list)
 
@@ -52,7 +51,7 @@ def match(
     con: duckdb.DuckDBPyConnection, prepared: Prepared, layout: Layout, since: datetime | None, until: datetime | None
 ) -> Matches:
     """Ask all event rules about the events of [since, until). A rule that DuckDB cannot evaluate stops no other."""
-    found = Matches(con, _where(since, until))
+    found, within = Matches(con), _where(since, until)
     con.execute(
         f"create or replace temp table {HITS} "
         "(rule integer, pass integer, row bigint, event_id varchar, event_time timestamptz)"
@@ -61,11 +60,11 @@ def match(
         rules = [rule for rule in prepared.events if rule.provider == provider]
         if not rules or (provider != audit_fields.AWS and not layout.has_provider):
             continue
-        where = f"{found.where} and {routing.provider_filter(layout, provider)}"
+        where = f"{within} and {routing.provider_filter(layout, provider)}"
         asked = list(routing.passes(provider, rules, _pairs(con, layout, provider, where), layout))
-        for within in _slices(con, layout, where):
+        for times in _slices(con, layout, where):
             for one in asked:
-                _ask(found, one, layout, f"{where} and {within}")
+                _ask(found, one, layout, f"{where} and {times}")
     return found
 
 
@@ -136,9 +135,12 @@ def _evaluate(con: duckdb.DuckDBPyConnection, asked: Pass, layout: Layout, where
     candidates = routing.candidates(asked, layout, where)
     con.execute(f"create or replace temp table {_CANDIDATES} as {candidates} order by r.bucket")
     try:
+        facts = "".join(f", {sql} as {name}" for name, sql in layout.facts_of_context().items())
+        joined = layout.joined_context("c", provider=asked.provider) if facts else ""
         con.execute(
-            f"create or replace temp table {table} as select c.*, e.routed from {_CANDIDATES} c "
-            f"join ({routing.evaluation(asked, _CANDIDATES)}) e on e.row = c.rowid where c.opened <> 0 or e.routed <> 0"
+            f"create or replace temp table {table} as select c.*, e.routed{facts} from {_CANDIDATES} c "
+            f"join ({routing.evaluation(asked, _CANDIDATES)}) e on e.row = c.rowid{joined} "
+            "where c.opened <> 0 or e.routed <> 0"
         )
     finally:
         con.execute(f"drop table if exists {_CANDIDATES}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sigma.backends.duckdb import text
 
-from intelsec_assets.detections.sigma.scan.firing import ROUTED, ROUTED_FIELDS, EventRule, column
+from intelsec_assets.detections.sigma.scan.firing import ROUTED, ROUTED_FIELDS, EventRule, column, folded, lowered
 from intelsec_assets.detections.sigma.scan.layouts import Layout, Reads
 from intelsec_assets.engine import sql_text
 
@@ -20,8 +20,11 @@ BITS = 60  # rules that one number of 64 bits holds, with room to shift
 DENSE = 0.01  # share of the events: twenty of a vector, enough for conditions to be cheap on them
 FLAT_BRANCHES = 8  # branches of a CASE are tried one by one; a tree of them is not
 
-Fields = Mapping[str, str]  # SQL of routed fields
-_COLUMNS: Fields = {name: column(name) for name in ROUTED_FIELDS}
+Fields = Mapping[str, str]  # SQL of routed fields, and of their lower case by their folded names
+_COLUMNS: Fields = {
+    **{name: column(name) for name in ROUTED_FIELDS},
+    **{folded(name): lowered(column(name)) for name in ROUTED_FIELDS},
+}
 
 Pair = tuple[str | None, str | None]  # service and operation, as the events spell them
 
@@ -143,7 +146,7 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     """SQL with one row an event that a rule of the pass can match, of the dense buckets those that one does match.
 
     `where` says what every event must be. Columns: event_id, event_time, bucket, opened (bits of the rules asked of
-    every event, which match), and a column a needed field.
+    every event, which match), facts of the layout, and a column a needed field.
     """
     service, operation = ROUTED[asked.provider]
     extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
@@ -153,16 +156,20 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     joined = layout.joined_context() if uses_context else ""
     columns = ", ".join(f"{sql} as {column(name)}" for name, sql in fields.items())
     keyword = ", e.event" if any(rule.compiled.needs_event for rule in asked.rules) else ""
-    laid_out = f"select e.event_id, e.event_time{keyword}, {columns} from ({inner}) e{joined}"
+    facts = layout.facts()
+    told = ", ".join(f"{sql} as {name}" for name, sql in facts.items())
+    laid_out = f"select e.event_id, e.event_time{keyword}, {told}, {columns} from ({inner}) e{joined}"
+    # before the join: there columns of Parquet are dictionaries still, of which each entry is looked at once
+    laid_out = f"select *, {_bits(asked.open, _COLUMNS)} as opened from ({laid_out})"
     shown = ", ".join(
         [
-            *("e.event_id", "e.event_time", "r.bucket"),
-            f"{_bits(asked.open, _COLUMNS)} as opened",
+            *("e.event_id", "e.event_time", "r.bucket", "e.opened"),
             *(["e.event"] if keyword else []),
+            *(f"e.{name}" for name in facts),
             *(f"e.{column(name)}" for name in asked.needs),
         ]
     )
-    claims = [_any_of(asked.open, _COLUMNS)] if asked.open else []
+    claims = ["e.opened <> 0"] if asked.open else []
     dense = [bucket for bucket in asked.buckets if bucket.is_dense]
     if dense:
         claims += [
@@ -231,10 +238,10 @@ def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule], Fields
 
 def _known(bucket: Bucket, provider: str) -> Fields:
     """SQL of the routed fields: service and operation themselves, so that DuckDB folds what is known of them."""
-    told = {
-        name: "null::varchar" if value is None else f"{text.literal(value)}::varchar"
-        for name, value in zip(ROUTED[provider], bucket.pair, strict=True)
-    }
+    told = {}
+    for name, value in zip(ROUTED[provider], bucket.pair, strict=True):
+        told[name] = "null::varchar" if value is None else f"{text.literal(value)}::varchar"
+        told[folded(name)] = "null::varchar" if value is None else text.literal(text.fold(value))
     return {**_COLUMNS, **told}
 
 

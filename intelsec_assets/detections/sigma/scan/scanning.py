@@ -107,7 +107,7 @@ def scan_layout(
     matches = match(con, prepared, layout, since, until)
     try:
         end = _newest(con, layout) if prepared.correlations else None
-        found, failures = findings(matches, prepared, layout, wanted, flood_limit=flood_limit, until=end)
+        found, failures = findings(matches, prepared, wanted, flood_limit=flood_limit, until=end)
         return ScanResult(
             found,
             _counted(con, prepared, wanted),

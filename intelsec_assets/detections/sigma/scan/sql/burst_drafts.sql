@@ -18,19 +18,17 @@ told as (
         bool_or(len(list_filter(states, lambda name: "values"[name] = 'unknown')) > 0) as is_unknown
     from sigma_burst_events
     join kept using (burst)
-    left join sigma_told using (event_id)
     group by burst
 ),
 first_events as (
     select *
     from sigma_burst_events
-    left join sigma_told using (event_id)
     qualify row_number() over (partition by burst order by event_time, event_id) = 1
 )
 select
     k.rule, k.day, 'correlation', to_json(k.group_values)::varchar, k.event_ids[1], map(k.group_by, k.group_values),
     k.first_time, k.last_time, k.event_ids, k.event_count,
-    e.account, e.region, e.source_address, e.resource, e.entity,
+    e.account, e.region, e.source_address, e.resource, e.usual_entity,
     coalesce(t.indicator_ids, []), t.indicator_score, k.value,
     coalesce(e."values", map([]::varchar[], []::varchar[])), coalesce(t.is_unknown, false), false
 from kept k

@@ -11,12 +11,11 @@ insert into sigma_drafts
 select
     rule, day, 'event', '', event_id, map([]::varchar[], []::varchar[]),
     event_time, event_time, [event_id], 1,
-    account, region, source_address, resource, entity,
+    account, region, source_address, resource, usual_entity,
     case when indicator_id is null then []::varchar[] else [indicator_id] end, indicator_score, null,
     "values", len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0, false
 from sigma_shown s
 join sigma_firings f using (rule)
-left join sigma_told using (event_id)
 where not is_flood;
 
 -- the name of a flood holds the power of two of its count: one that has doubled is another finding
@@ -25,13 +24,12 @@ select
     rule, day, 'flood', 'flood ' || day || ' ' || length(bin(any_value(l.matches))) || ' ' || scope, '',
     map([]::varchar[], []::varchar[]),
     any_value(l.first_time), any_value(l.last_time), list(event_id order by place), any_value(l.matches),
-    null, null, null, null, case when not s.is_whole then arg_min(told.entity, place) end,
+    null, null, null, null, case when not s.is_whole then arg_min(s.usual_entity, place) end,
     any_value(l.indicator_ids), any_value(l.indicator_score), null,
     arg_min("values", place), bool_or(len(list_filter(f.states, lambda name: "values"[name] = 'unknown')) > 0),
     s.is_whole
 from sigma_shown s
 join sigma_firings f using (rule)
 join sigma_floods l using (rule, day, scope)
-left join sigma_told told using (event_id)
 where is_flood
 group by rule, day, scope, s.is_whole;

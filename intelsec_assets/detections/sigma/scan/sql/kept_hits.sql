@@ -31,7 +31,8 @@ select
     c.indicator_id, c.indicator_score
 from sigma_once o
 left join sigma_crowd c using (rule, pass, row)
-left join judged j on j.rule = o.rule and j.day = o.day and j."key" = c."key";
+left join judged j on j.rule = o.rule and j.day = o.day and j."key" = c."key"
+where o.is_crowded;
 
 create or replace temp table sigma_floods as
 select
@@ -43,6 +44,10 @@ where is_flood
 group by all;
 
 create or replace temp table sigma_kept as
+select rule, pass, row, day, false as is_flood, false as is_whole, '' as scope, null::bigint as place
+from sigma_once
+where not is_crowded
+union all
 select
     rule, pass, row, day, is_flood, is_whole, scope,
     row_number() over (partition by rule, day, is_flood, scope order by event_time, event_id) as place
@@ -51,5 +56,7 @@ qualify not is_flood or place <= 100;
 
 create or replace temp table sigma_shown (
     rule integer, day date, is_flood boolean, is_whole boolean, scope varchar, place bigint,
-    event_id varchar, event_time timestamptz, "values" map(varchar, varchar)
+    event_id varchar, event_time timestamptz,
+    account varchar, region varchar, source_address varchar, resource varchar, usual_entity varchar,
+    indicator_id varchar, indicator_score double, "values" map(varchar, varchar)
 );

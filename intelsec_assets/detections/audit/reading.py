@@ -13,6 +13,7 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
+from intelsec_assets.detections.audit.extraction import Spool
 from intelsec_assets.detections.audit.framing import Frame, Odd, frames
 from intelsec_assets.detections.audit.typed import Delivery, Part, Typed, typed
 from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
@@ -61,10 +62,10 @@ def batches(
     fails (OSError, a lost connection) is in `broken` and never complete: what could not be fetched is no bad file, and
     it costs nothing of the others.
     """
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
+    with Spool() as spool, ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
         waiting: list[tuple[Future[Typed], _Gathered]] = []
         for gathered in _gather(files, together):
-            waiting.append((pool.submit(_typed_apart, con, gathered.parts), gathered))
+            waiting.append((pool.submit(_typed_apart, con, gathered.parts, spool), gathered))
             if len(waiting) >= _AHEAD:
                 yield _finished(*waiting.pop(0))
         while waiting:
@@ -111,12 +112,12 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterat
         yield gathered
 
 
-def _typed_apart(con: duckdb.DuckDBPyConnection, parts: list[Part]) -> Typed:
+def _typed_apart(con: duckdb.DuckDBPyConnection, parts: list[Part], spool: Spool) -> Typed:
     """Typed on a connection of its own: what is registered for one batch is not seen by another."""
     own = con.cursor()
     try:
         own.execute("set timezone = 'UTC'")
-        return typed(own, parts)
+        return typed(own, parts, spool)
     finally:
         own.close()
 

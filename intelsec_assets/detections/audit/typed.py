@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from intelsec_assets.detections.audit import addresses, ocsf
 from intelsec_assets.detections.audit.delivery import FIRST_LOGS
-from intelsec_assets.detections.audit.extraction import extract, flags
+from intelsec_assets.detections.audit.extraction import Spool, extract, flags
 from intelsec_assets.detections.audit.fields import PART_COLUMNS
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
 from intelsec_assets.detections.audit.repair import Refused, Repaired, in_one_order, repaired
@@ -89,19 +89,22 @@ SCHEMA = pa.schema(
 )
 
 
-def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Typed:
+def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], spool: Spool | None = None) -> Typed:
     """Rows of frames of one provider. Records that are no events of it are in `odd`, with the reason.
 
-    A frame that was cut by a wrong guess is read again, value after value.
+    A frame that was cut by a wrong guess is read again, value after value. Who types often gives a spool.
     """
-    once = _typed_once(con, _Batch.of(parts))
+    if spool is None:
+        with Spool() as own:
+            return typed(con, parts, own)
+    once = _typed_once(con, _Batch.of(parts), spool)
     wrong = {at for at in once.malformed_in if parts[at][0].guessed_from is not None}
     if wrong:
         again = [
             (of_documents(frame.guessed_from), delivery) if at in wrong and frame.guessed_from else (frame, delivery)
             for at, (frame, delivery) in enumerate(parts)
         ]
-        return typed(con, again)
+        return typed(con, again, spool)
     framed = [OddRecord(delivery, odd) for frame, delivery in parts for odd in frame.odd]
     if not once.to_repair:
         return Typed(once.table.drop_columns(_PART), _in_order(parts, framed + once.odd))
@@ -111,7 +114,7 @@ def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Typed:
         for part, record, text, fixed in repairs
         if isinstance(fixed, Refused)
     ]
-    second = _typed_once(con, _Batch.of_repaired(parts, repairs), repairs=False)
+    second = _typed_once(con, _Batch.of_repaired(parts, repairs), spool, repairs=False)
     table = pa.concat_tables([once.table, second.table]).sort_by([(_PART, "ascending"), ("record", "ascending")])
     return Typed(table.drop_columns(_PART), _in_order(parts, framed + once.odd + refused + second.odd))
 
@@ -146,7 +149,7 @@ class _Batch:
         counts = [len(frame.events) for frame, _ in parts]
         return cls(
             [delivery for _, delivery in parts],
-            pa.chunked_array([frame.events for frame, _ in parts], pa.string()).combine_chunks(),
+            _joined([frame.events for frame, _ in parts]),
             np.concatenate(
                 [np.array([], np.int64), *(frame.records.to_numpy(zero_copy_only=False) for frame, _ in parts)]
             ),
@@ -172,6 +175,11 @@ class _Batch:
         return batch
 
 
+def _joined(texts: Sequence[pa.StringArray]) -> pa.StringArray:
+    """One array of several; a block of a large file is not copied."""
+    return texts[0] if len(texts) == 1 else pa.chunked_array(texts, pa.string()).combine_chunks()
+
+
 @dataclass
 class _Once:
     table: pa.Table
@@ -180,11 +188,11 @@ class _Once:
     malformed_in: set[int]
 
 
-def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, *, repairs: bool = True) -> _Once:
+def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, spool: Spool, *, repairs: bool = True) -> _Once:
     count = len(batch.events)
     if not count:
         return _Once(SCHEMA.append(pa.field(_PART, pa.int64())).empty_table(), [], [], set())
-    found, doubtful, events = extract(con, batch.deliveries[0].provider, batch.events, batch.blocks)
+    found, doubtful, events = extract(con, batch.deliveries[0].provider, batch.events, batch.blocks, spool)
     malformed = flags(found, "is_malformed")
     again = malformed | doubtful if repairs else np.zeros(count, bool)
     to_repair = [

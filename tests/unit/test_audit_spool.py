@@ -1,0 +1,35 @@
+"""The file that lines of audit events are read from: written over, never left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from intelsec_assets.detections.audit.extraction import Spool
+
+
+def test_a_file_written_over_holds_the_new_lines_only_and_has_a_new_name() -> None:
+    with Spool() as spool:
+        with spool.holding([b"a longer line\n", b"and another\n"]) as first:
+            assert first.read_bytes() == b"a longer line\nand another\n"
+        with spool.holding([b"short\n"]) as second:
+            assert second.read_bytes() == b"short\n"
+
+    assert first != second
+
+
+def test_who_reads_at_the_same_time_has_a_file_of_his_own() -> None:
+    with Spool() as spool, spool.holding([b"one\n"]) as one, spool.holding([b"two\n"]) as two:
+        assert (one.read_bytes(), two.read_bytes()) == (b"one\n", b"two\n")
+
+
+def test_nothing_stays_on_the_disk_even_when_reading_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    with pytest.raises(RuntimeError, match="no luck"), Spool() as spool, spool.holding([b"event\n"]) as path:
+        assert path.is_relative_to(tmp_path)
+        assert path.parent.stat().st_mode & 0o077 == 0  # nobody else may read what was logged
+        raise RuntimeError("no luck")
+
+    assert list(tmp_path.iterdir()) == []

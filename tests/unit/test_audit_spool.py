@@ -27,9 +27,14 @@ def test_who_reads_at_the_same_time_has_a_file_of_his_own() -> None:
 def test_nothing_stays_on_the_disk_even_when_reading_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    with pytest.raises(RuntimeError, match="no luck"), Spool() as spool, spool.holding([b"event\n"]) as path:
-        assert path.is_relative_to(tmp_path)
-        assert path.parent.stat().st_mode & 0o077 == 0  # nobody else may read what was logged
-        raise RuntimeError("no luck")
+    with pytest.raises(RuntimeError, match="no luck"):
+        _failing(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def _failing(folder: Path) -> None:
+    with Spool() as spool, spool.holding([b"event\n"]) as path:
+        assert path.is_relative_to(folder)
+        assert path.parent.stat().st_mode & 0o077 == 0  # nobody else may read what was logged
+        raise RuntimeError("no luck")

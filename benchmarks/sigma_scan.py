@@ -19,10 +19,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import sigma_events
 from benchmarks.children import answer, peak_gigabytes, watched
+
+if TYPE_CHECKING:
+    from intelsec_assets.detections.sigma.scan.scanning import ScanResult
 
 MEMORY = "2GB"
 INSTALL = "cargo install --locked --version 0.23.0 rsigma"
@@ -71,13 +74,7 @@ def lake(rules: Path, events: Path) -> dict[str, Any]:
         scan(con, prepared, con.read_parquet(parquet).limit(0))  # what is imported late is imported now
         with watched() as figures:
             found = scan(con, prepared, con.read_parquet(parquet))
-    assert not found.failures, found.failures
-    return {
-        **figures,
-        "rules_seconds": loading["seconds"],
-        "findings": found.findings.num_rows,
-        "matches": found.matches,
-    }
+    return _figures(figures, loading, found)
 
 
 def files(rules: Path, events: Path) -> dict[str, Any]:
@@ -93,16 +90,10 @@ def files(rules: Path, events: Path) -> dict[str, Any]:
         scan_read(con, prepared, [Path(nothing.name)])  # what is imported late is imported now
         with watched() as figures:
             found, _ = scan_read(con, prepared, [events])
-    assert not found.failures, found.failures
-    return {
-        **figures,
-        "rules_seconds": loading["seconds"],
-        "findings": found.findings.num_rows,
-        "matches": found.matches,
-    }
+    return _figures(figures, loading, found)
 
 
-def _figures(figures: dict[str, float], loading: dict[str, float], found: Any) -> dict[str, Any]:
+def _figures(figures: dict[str, float], loading: dict[str, float], found: ScanResult) -> dict[str, Any]:
     assert not found.failures, found.failures
     rows = found.findings.num_rows
     return {**figures, "rules_seconds": loading["seconds"], "findings": rows, "matches": dict(found.matches)}

@@ -15,6 +15,10 @@ select
     case when not is_whole then coalesce("values"[entity_field], "group"[entity_field], usual_entity) end as entity,
     account, region, source_address, resource, indicator_ids, indicator_score, attack, runbook, suppression_seconds,
     noise_budget, value,
-    map_from_entries(list_transform(evidence, lambda name: {{'k': name, 'v': "values"[name]}})) as evidence
+    -- most rules tell no more than their evidence
+    case
+        when cardinality("values") = len(evidence) then "values"
+        else map_from_entries(list_transform(evidence, lambda name: {{'k': name, 'v': "values"[name]}}))
+    end as evidence
 from named
 order by first_event_time, rule_id, finding_id, day

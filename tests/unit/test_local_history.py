@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from sqlalchemy.pool import NullPool
 
+from intelsec_assets.resources.store import Store
+from intelsec_jobs.instance import local_history
 from intelsec_jobs.instance.local_history import quick_history
 
 FULL, NORMAL = 2, 1
@@ -64,3 +68,25 @@ def test_dagster_compiles_a_statement_once_a_file(tmp_path: Path) -> None:
     assert again is first
     assert of_another_file is not first
     assert afterwards is not first
+
+
+def test_the_migrations_of_dagster_are_read_once_and_those_of_the_store_whenever_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    really = ScriptDirectory._load_revisions
+    monkeypatch.setattr(ScriptDirectory, "_load_revisions", lambda self: read.append(str(self.dir)) or really(self))
+    monkeypatch.setattr(local_history, "_DAGSTERS_MIGRATIONS", {})
+    with quick_history(tmp_path / "dagster"):
+        storage = sqlite_event_log.SqliteEventLogStorage(str(tmp_path / "dagster"))
+        for run in ("one", "two"):
+            with storage.run_connection(run) as connection:
+                assert connection.exec_driver_sql("select version_num from alembic_version").scalar_one()
+        assert [Path(folder).parent.name for folder in read] == ["storage"]
+        for name in ("first", "second"):
+            Store.open(f"sqlite:///{tmp_path / name}").close()
+        assert {Path(folder).parent.name for folder in read[1:]} == {"store"}
+    before = len(read)
+    for name in ("there", "elsewhere"):  # outside the block it is as Dagster does it
+        sqlite_event_log.SqliteEventLogStorage(str(tmp_path / name))
+    assert len(read) >= before + 2

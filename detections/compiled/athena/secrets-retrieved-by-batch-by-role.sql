@@ -1,0 +1,9 @@
+WITH matches AS (
+  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'secret_batch_retrieved_by_role' AS sigma_rule, CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR) AS "userIdentity.sessionContext.sessionIssuer.arn"
+  FROM cloudtrail_logs AS e
+  WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'secretsmanager.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'batchgetsecretvalue' AND e.errorcode IS NULL AND NOT e.useridentity.sessioncontext.sessionissuer.arn IS NULL) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
+),
+counted AS (
+  SELECT *, count(*) OVER (PARTITION BY "userIdentity.sessionContext.sessionIssuer.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches
+)
+SELECT * FROM counted WHERE value >= 9 ORDER BY happened_at

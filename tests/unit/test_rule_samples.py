@@ -81,10 +81,14 @@ def mutants(documents: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[st
         inner[path[-1]] = value
         return copied
 
+    # who lacks what a correlation groups by is in no group here, as in some SIEMs; in others the rule must say it
+    grouped = {
+        f"{name}|exists" for document in documents for name in document.get("correlation", {}).get("group-by", ())
+    }
     for place, document in enumerate(documents):
         for selection, body in document.get("detection", {}).items():
             if isinstance(body, Mapping):
-                for key in body:
+                for key in body.keys() - grouped:
                     rest = {name: value for name, value in body.items() if name != key} or ALWAYS
                     yield f"{selection}.{key}", changed(place, ("detection", selection), rest)
         correlation = document.get("correlation")

@@ -28,12 +28,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Day:
-    """The tables an invariant may look at, as relations on one connection; `before` holds the day before."""
+    """The tables an invariant may look at, as relations on one connection; `before` holds the day before.
+
+    `note` is what the rows of the table that is judged cannot say: what could not be asked when it was made.
+    """
 
     day: date
     con: duckdb.DuckDBPyConnection
     tables: Mapping[str, duckdb.DuckDBPyRelation]
     before: Mapping[str, duckdb.DuckDBPyRelation] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)

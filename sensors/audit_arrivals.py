@@ -74,7 +74,11 @@ def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
                 if away.get(source) != why:  # once a cause, not every 15 seconds
                     store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", now)
         if arrived.not_read:
-            context.log.error("%d files could not be read and are tried again: intelsec audit status", arrived.not_read)
+            source, file, why = arrived.not_read[0]
+            context.log.error(
+                "%d files could not be read and are tried again, the first: %s %s: %s (intelsec audit status)",
+                *(len(arrived.not_read), source, file, why),
+            )
         landed = sources.landing().versions()
         days = days_to_judge(landed, seen, sources.prepared(now.date()).lookback, now.date())
         within = [day for day in days if policies.LIVE.has_partition_key(str(day))]

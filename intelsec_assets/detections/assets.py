@@ -5,13 +5,14 @@ A run may take several days at once, in order; what a day holds is in the pure m
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
 
 from intelsec_assets import engine, policies, progress
-from intelsec_assets.days import day_start, days_between, previous_day
+from intelsec_assets.days import day_end, day_start, days_between, previous_day
+from intelsec_assets.detections import gaps
 from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.alerts.snapshots import alerts_of_day, dispositions_of_day, events_of_day
 from intelsec_assets.detections.audit.days import build_events, build_rejected
@@ -40,6 +41,7 @@ from intelsec_assets.indicators.outcomes import accuracy_relation
 from intelsec_assets.resources.detection_history import History
 from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.lake_checks import Outcome, record, told
 from intelsec_assets.resources.partition import (
     Built,
     Target,
@@ -53,7 +55,12 @@ from intelsec_assets.resources.partition import (
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.tables import INDICATOR_SCORES, INDICATORS, Table
 
+if TYPE_CHECKING:  # what scans takes its time to load
+    from intelsec_assets.detections.sigma.scan.firing import RuleFailure
+
 DETECTIONS, OUTCOMES = "detections", "detection_outcomes"
+_SOURCES_READ = "sources_could_be_read"
+_MEND_SOURCES = "Mend the place or its rights; what was missed is taken by itself: intelsec audit status"
 _ONE_DAY_BACK = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=0)
 
 
@@ -91,19 +98,35 @@ def _table_asset(
         _spec(CLOUD_AUDIT_EVENTS, [], "What lies at the sources is taken in first. Late events land in their own day."),
         _spec(REJECTED_AUDIT_RECORDS, [], "Nothing is dropped silently: the file or record, and why."),
     ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            _SOURCES_READ,
+            asset=CLOUD_AUDIT_EVENTS.name,
+            description=f"Every source answered, and each file that arrived could be read. {_MEND_SOURCES}",
+        )
+    ],
     partitions_def=policies.LIVE,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def take_audit_logs(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[dg.MaterializeResult[Any]]:
-    sources, days = workspace.detection_sources(), partition_days(context)
+def take_audit_logs(
+    context: dg.AssetExecutionContext, workspace: Workspace
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    days = partition_days(context)
+    arrived = workspace.detection_sources().take(system_clock)
+    built = {
+        table.name: [_of_whole_parts(context, workspace, day, of_day) for day in days]
+        for table, of_day in ((CLOUD_AUDIT_EVENTS, _events), (REJECTED_AUDIT_RECORDS, _rejected))
+    }
+    for table in (CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS):
+        yield _told(context, table, built[table.name])
+    verdict = gaps.sources_read(arrived.away, arrived.not_read)
+    by_day = {
+        one.file.day: Outcome(_SOURCES_READ, verdict, one.file.sha256, _MEND_SOURCES, blocking=False)
+        for one in built[CLOUD_AUDIT_EVENTS.name]
+    }
     with workspace.store() as store:
-        arrived = sources.take(system_clock)
-        if arrived.not_read:
-            context.log.error("%d files could not be read and are tried again: intelsec audit status", arrived.not_read)
-        for source, why in arrived.away.items():
-            store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", system_clock())
-    for table, of_day in ((CLOUD_AUDIT_EVENTS, _events), (REJECTED_AUDIT_RECORDS, _rejected)):
-        yield _told(context, table, [_of_whole_parts(context, workspace, day, of_day) for day in days])
+        record(store, CLOUD_AUDIT_EVENTS.name, {day: [one] for day, one in by_day.items()}, context.run.run_id)
+    yield told(CLOUD_AUDIT_EVENTS.name, dict(list(by_day.items())[-1:]))  # it is of the run, whatever its days
 
 
 def _of_whole_parts(
@@ -197,9 +220,16 @@ def _context(
         )
         return joined, build_principal_asns(con, day, with_context(con, rows, joined), history)
 
+    unknown = [f"{gaps.TICKETS}{gap}" for gap in tickets.gaps(day_start(day), day_end(day))]
+    if not known:
+        unknown.append(f"{gaps.INDICATORS}the lake has no scores of the {MAX_AGE.days} days before {day}")
+    unknown += [f"{gaps.NETWORKS}{reason}" for reason in (prefixes.reasons if prefixes else ())]
     return build_together(
         lake,
-        [Target(table, table.name) for table in (AUDIT_CONTEXT, PRINCIPAL_ASNS)],
+        [
+            Target(AUDIT_CONTEXT, AUDIT_CONTEXT.name, remarks=[gaps.on_a_line(gap) for gap in unknown]),
+            Target(PRINCIPAL_ASNS, PRINCIPAL_ASNS.name),
+        ],
         day,
         compute,
         inputs=[events, *([before] if before else []), *known],
@@ -240,11 +270,7 @@ def _known_before(lake: Lake, day: date) -> list[LakeFile]:
 def sigma_findings(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
     lake, sources = workspace.lake(), workspace.detection_sources()
     if unusable := sources.unusable():
-        text = "\n".join(unusable)
-        context.log.error("left out, the other rules run: %s", text)
-        with workspace.store() as store:
-            if not any(notice.text == text for notice in store.notices()):
-                store.add_notice("rules_left_out", f"{len(unusable)} problems of rules", text, system_clock())
+        context.log.error("left out, the other rules run: %s", "\n".join(unusable))
     return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, sources, day) for day in partition_days(context)])
 
 
@@ -255,18 +281,33 @@ def _sigma_findings(lake: Lake, sources: DetectionSources, day: date) -> Built:
     first = (day_start(day) - rules.lookback).date()
     looked_at = [d for d in days_between(first, day) if d == day or d in lake.days(CLOUD_AUDIT_EVENTS.name)]
     inputs = [lake.read(table.name, d) for table in (CLOUD_AUDIT_EVENTS, AUDIT_CONTEXT) for d in looked_at]
+    missed: list[str] = []
 
     def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         history = History(lake, con, day)
         events, context = history.table(CLOUD_AUDIT_EVENTS, first), history.table(AUDIT_CONTEXT, first)
         found = scan(con, rules, events, context=context, days=[day])
         for failure in found.failures:
-            progress.report(SIGMA_FINDINGS.name, str(day), f"{failure.title} was not asked: {failure.reason}")
+            progress.report(SIGMA_FINDINGS.name, str(day), _not_asked(failure))
+        # what could not be compiled is known before; what broke on the day's events may not break the next time
+        missed.extend(_not_asked(failure) for failure in found.failures if failure not in rules.failures)
         return con.from_arrow(found.findings)
 
     return build(
-        lake, SIGMA_FINDINGS, day, compute, inputs=inputs, code_version="1", configuration=sources.rules_digest(day)
+        lake,
+        SIGMA_FINDINGS,
+        day,
+        compute,
+        inputs=inputs,
+        code_version="1",
+        configuration=sources.rules_digest(day),
+        note="\n".join([*map(gaps.on_a_line, sources.unusable()), *map(_not_asked, rules.failures)]),
+        missed=missed,
     )
+
+
+def _not_asked(failure: "RuleFailure") -> str:
+    return gaps.on_a_line(f"{failure.title} was not asked: {failure.reason}")
 
 
 @_table_asset(

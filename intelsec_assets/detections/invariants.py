@@ -5,14 +5,21 @@ How an invariant is shown to Dagster is `checks.py`.
 
 from __future__ import annotations
 
+from intelsec_assets.detections.gaps import INDICATORS, NETWORKS, TICKETS, lines_about, rules_asked
 from intelsec_assets.detections.tables import (
+    ALERT_DISPOSITIONS,
+    ALERT_EVENTS,
     ALERTS,
     AUDIT_CONTEXT,
     CLOUD_AUDIT_EVENTS,
+    FEED_ACCURACY,
+    PRINCIPAL_ASNS,
+    REJECTED_AUDIT_RECORDS,
     RULE_QUALITY,
     SIGMA_FINDINGS,
 )
 from intelsec_assets.invariants import Day, Invariant, Verdict, none_of
+from intelsec_assets.wording import counted
 
 # A trail that shrinks to a fifth of the day before, or grows fivefold, is a delivery that broke or a loop that runs.
 # Weekends of small companies are a third to a half of weekdays.
@@ -49,6 +56,20 @@ def _usual_volume(day: Day) -> Verdict:
     return Verdict(passed=usual, count=0 if usual else 1, threshold=f"a factor of {_VOLUME_FACTOR:g}", found=found)
 
 
+def _records_used(day: Day) -> Verdict:
+    """What could not be used is kept with its reason; here it is what a person sees of it."""
+    rejected = day.tables[REJECTED_AUDIT_RECORDS.name]
+    by_file = rejected.aggregate("source, file, reason, count(*) as records, min(detail) as detail")
+    verdict = none_of(by_file.order("records desc, source, file, reason"))
+    if verdict.passed:
+        return Verdict(passed=True, found="every record was used")
+    records, files = rejected.aggregate("count(*), count(distinct (source, file))").fetchall()[0]
+    reasons = rejected.aggregate("reason, count(*) as n").order("n desc, reason").fetchall()
+    told = ", ".join(f"{reason} {number:,}" for reason, number in reasons)
+    found = f"{counted(records, 'record')} of {counted(files, 'file')}: {told}"
+    return Verdict(passed=False, count=int(records), sample=verdict.sample, found=found)
+
+
 def _context_once(day: Day) -> Verdict:
     day.tables[CLOUD_AUDIT_EVENTS.name].create_view("context_of_events", replace=True)
     day.tables[AUDIT_CONTEXT.name].create_view("context_rows", replace=True)
@@ -73,10 +94,35 @@ def _context_known(day: Day) -> Verdict:
         "count(*) filter (\"context.ticket.state\" = 'unknown'), "
         "count(*) filter (\"context.indicator.state\" = 'unknown')"
     ).fetchall()[0]
-    found = (
-        f"tickets unknown for {kinds[0]:,} events, indicators for {kinds[1]:,}" if number else "known for every event"
+    found = "known for every event"
+    if number:
+        found = f"tickets unknown for {counted(kinds[0], 'event')}, indicators for {kinds[1]:,}"
+    why = [
+        line
+        for unknown, what in zip(kinds, (TICKETS, INDICATORS), strict=True)
+        for line in lines_about(day.note, what)[: 1 if unknown else 0]
+    ]
+    # an address without a network is nothing odd, a table of networks that cannot be read is: no rule finds a new one
+    no_networks = lines_about(day.note, NETWORKS)
+    passed = number == 0 and not no_networks
+    return Verdict(passed=passed, count=number or len(no_networks), found="; ".join([found, *why, *no_networks]))
+
+
+def _networks_once(day: Day) -> Verdict:
+    rows = day.tables[PRINCIPAL_ASNS.name]
+    return none_of(rows.aggregate("principal, asn, count(*) as times").filter("times > 1"))
+
+
+def _networks_seen_in_order(day: Day) -> Verdict:
+    rows = day.tables[PRINCIPAL_ASNS.name]
+    wrong = rows.filter(
+        "first_seen > last_seen or (last_seen at time zone 'UTC')::date > day or days_seen < 1 or weight < 0"
     )
-    return Verdict(passed=number == 0, count=number, found=found)
+    return none_of(wrong.project("principal, asn, first_seen, last_seen, days_seen, weight"))
+
+
+def _rules_asked(day: Day) -> Verdict:
+    return rules_asked(day.note)
 
 
 def _findings_have_events(day: Day) -> Verdict:
@@ -122,6 +168,33 @@ def _on_time(day: Day) -> Verdict:
     )
 
 
+def _events_of_the_day(day: Day) -> Verdict:
+    rows = day.tables[ALERT_EVENTS.name]
+    return none_of(rows.filter("(\"at\" at time zone 'UTC')::date <> day").project('seq, alert_id, event, "at"'))
+
+
+def _judgements_of_the_day(day: Day) -> Verdict:
+    rows = day.tables[ALERT_DISPOSITIONS.name]
+    return none_of(rows.filter("(\"at\" at time zone 'UTC')::date <> day").project('seq, alert_id, verdict, "at"'))
+
+
+def _judgements_give_reasons(day: Day) -> Verdict:
+    """A verdict without a reason teaches nobody, and no proposal can be made of it."""
+    rows = day.tables[ALERT_DISPOSITIONS.name]
+    return none_of(rows.filter("trim(coalesce(reason, '')) = ''").project("seq, alert_id, verdict, actor"))
+
+
+def _accuracy_follows(day: Day) -> Verdict:
+    """Accuracy is what its counts say, within its interval, of feeds that are there once."""
+    wrong = day.tables[FEED_ACCURACY.name].filter(
+        "true_positives + false_positives < 1 "
+        "or abs(accuracy - true_positives / (true_positives + false_positives)) > 1e-9 "
+        "or accuracy not between accuracy_low - 1e-9 and accuracy_high + 1e-9 "
+    )
+    twice = day.tables[FEED_ACCURACY.name].aggregate("feed, count(*) as times").filter("times > 1")
+    return none_of(wrong.project("feed").union(twice.project("feed")))
+
+
 def _no_silent_rule(day: Day) -> Verdict:
     """A rule that fired and does so no more may look for a field that was renamed, or in logs that come no more."""
     rules = day.tables[RULE_QUALITY.name].filter("mode = 'live'")
@@ -162,6 +235,16 @@ EVENT_INVARIANTS = (
         blocking=False,
     ),
 )
+REJECTED_INVARIANTS = (
+    Invariant(
+        REJECTED_AUDIT_RECORDS.name,
+        "every_record_was_used",
+        "Every record of the files delivered on the day could be used.",
+        _records_used,
+        "Have the file delivered again: as a new version it is taken by itself. intelsec audit status names each one.",
+        blocking=False,
+    ),
+)
 CONTEXT_INVARIANTS = (
     Invariant(
         AUDIT_CONTEXT.name,
@@ -174,13 +257,38 @@ CONTEXT_INVARIANTS = (
     Invariant(
         AUDIT_CONTEXT.name,
         "context_is_known",
-        "Tickets and indicators could be asked about every event.",
+        "Tickets, indicators and networks could be asked about every event.",
         _context_known,
-        "Look at the ticket register and at the indicators of the days before; rules in need of them say so.",
+        "Look at the ticket register, the indicators of the days before and the tables of networks; until then rules "
+        "in need of tickets say that they do not know, those in need of the others are silent. intelsec doctor",
         blocking=False,
     ),
 )
+NETWORK_INVARIANTS = (
+    Invariant(
+        PRINCIPAL_ASNS.name,
+        "a_network_is_there_once",
+        "There is one row for each principal and network.",
+        _networks_once,
+        "Build the day again: intelsec run --day DAY",
+    ),
+    Invariant(
+        PRINCIPAL_ASNS.name,
+        "networks_were_seen_in_order",
+        "No network was seen last before it was seen first, after the day, or on no day.",
+        _networks_seen_in_order,
+        "Build the day again: intelsec run --day DAY",
+    ),
+)
 FINDING_INVARIANTS = (
+    Invariant(
+        SIGMA_FINDINGS.name,
+        "every_rule_was_asked",
+        "Every rule, exception and mode could be used, and every rule was asked about the day.",
+        _rules_asked,
+        "Mend what is named and run the day again, until then it sees nothing: intelsec rules lint",
+        blocking=False,
+    ),
     Invariant(
         SIGMA_FINDINGS.name,
         "findings_name_their_events",
@@ -217,5 +325,40 @@ QUALITY_INVARIANTS = (
         _no_silent_rule,
         "Look whether its log source still delivers and whether its fields were renamed: intelsec rules test RULE",
         blocking=False,
+    ),
+)
+EVENTS_OF_ALERTS_INVARIANTS = (
+    Invariant(
+        ALERT_EVENTS.name,
+        "changes_are_of_the_day",
+        "Every change was made on the partition's day, UTC.",
+        _events_of_the_day,
+        "Build the day again: intelsec run --day DAY",
+    ),
+)
+DISPOSITION_INVARIANTS = (
+    Invariant(
+        ALERT_DISPOSITIONS.name,
+        "judgements_are_of_the_day",
+        "Every judgement was given, or withdrawn, on the partition's day, UTC.",
+        _judgements_of_the_day,
+        "Build the day again: intelsec run --day DAY",
+    ),
+    Invariant(
+        ALERT_DISPOSITIONS.name,
+        "judgements_give_a_reason",
+        "Every judgement, and every withdrawal of one, has a reason in words.",
+        _judgements_give_reasons,
+        "Judge the alert again and say why: intelsec alerts triage ALERT --verdict VERDICT --reason TEXT",
+        blocking=False,
+    ),
+)
+ACCURACY_INVARIANTS = (
+    Invariant(
+        FEED_ACCURACY.name,
+        "accuracy_follows_from_verdicts",
+        "Each feed is there once, its accuracy is what its counts say, and lies within its interval.",
+        _accuracy_follows,
+        "Build the day again: intelsec run --day DAY",
     ),
 )

@@ -41,9 +41,9 @@ class Arrived:
     away: Mapping[str, str]
 
     @property
-    def not_read(self) -> int:
-        """Files that are there and could not be opened or read to their end; `intelsec audit status` names them."""
-        return sum(len(intake.not_fetched) for intake in self.taken)
+    def not_read(self) -> list[tuple[str, str, str]]:
+        """Files that are there and could not be opened or read to their end, as (source, file, why)."""
+        return [(one.source, file, why) for one in self.taken for file, why in sorted(one.not_fetched.items())]
 
 
 @dataclass(frozen=True)

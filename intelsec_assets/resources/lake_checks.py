@@ -3,7 +3,7 @@
 Exports read those verdicts; which invariants there are belongs to the domains.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -16,72 +16,8 @@ from intelsec_assets.invariants import AS_WRITTEN, Day, Invariant, Verdict
 from intelsec_assets.records import CheckResult
 from intelsec_assets.resources.lake import Lake, LakeError, LakeFile, MissingPartition
 from intelsec_assets.resources.partition import partition_day
+from intelsec_assets.resources.store import Store
 from intelsec_assets.resources.workspace import Workspace, system_clock
-
-
-def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksDefinition:
-    """The checks of one table: its file is the one that was written, and each invariant holds."""
-    specs = [
-        dg.AssetCheckSpec(
-            AS_WRITTEN, asset=asset, blocking=True, description="The file in the lake is the one that was written."
-        ),
-        *(
-            dg.AssetCheckSpec(i.name, asset=asset, blocking=i.blocking, description=f"{i.claim} {i.what_to_do}")
-            for i in invariants
-        ),
-    ]
-
-    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs)
-    def checks(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
-        lake, now = workspace.lake(), system_clock()
-        by_day = {day: evaluate(lake, asset, day, invariants) for day in _days_looked_at(context, lake, asset)}
-        with workspace.store() as store:
-            store.record_checks(
-                [
-                    CheckResult(
-                        asset=asset,
-                        check=outcome.name,
-                        day=day,
-                        passed=outcome.verdict.passed,
-                        severity="ERROR" if outcome.blocking else "WARN",
-                        blocking=outcome.blocking,
-                        data_version=outcome.data_version,
-                        run_id=context.run.run_id,
-                        at=now,
-                        evidence=outcome.evidence,
-                    )
-                    for day, outcomes in by_day.items()
-                    for outcome in outcomes
-                ]
-            )
-        for of_days in zip(*by_day.values(), strict=True):
-            worst = next((outcome for outcome in of_days if not outcome.verdict.passed), of_days[-1])
-            failed = [str(day) for day, outcome in zip(by_day, of_days, strict=True) if not outcome.verdict.passed]
-            yield dg.AssetCheckResult(
-                check_name=worst.name,
-                asset_key=asset,
-                passed=not failed,
-                severity=dg.AssetCheckSeverity.ERROR if worst.blocking else dg.AssetCheckSeverity.WARN,
-                metadata=worst.evidence | ({"days": failed} if len(by_day) > 1 and failed else {}),
-            )
-
-    return checks
-
-
-def _days_looked_at(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str) -> list[date]:
-    """The run's partitions. Executed by itself in the UI a check gets none; then it is about the newest day.
-
-    Checks with partitions of their own are a preview in Dagster 1.13, "not considered ready for production use".
-    """
-    if context.has_partition_key:
-        return [partition_day(context)]
-    bounds = [context.run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
-    if bounds[0] and bounds[1]:
-        return days_between(parse_day(bounds[0]), parse_day(bounds[1]))
-    days = lake.days(asset)
-    if not days:
-        raise MissingPartition(f"the lake holds no day of {asset} to look at. Build one: intelsec run")
-    return days[-1:]
 
 
 class Outcome:
@@ -105,6 +41,96 @@ def _found(verdict: Verdict) -> str:
     return f"{verdict.count:,} against it, first: {first}"
 
 
+def table_checks(asset: str, invariants: Sequence[Invariant]) -> dg.AssetChecksDefinition:
+    """The checks of one table: its file is the one that was written, and each invariant holds."""
+    specs = [
+        dg.AssetCheckSpec(
+            AS_WRITTEN, asset=asset, blocking=True, description="The file in the lake is the one that was written."
+        ),
+        *(
+            dg.AssetCheckSpec(i.name, asset=asset, blocking=i.blocking, description=f"{i.claim} {i.what_to_do}")
+            for i in invariants
+        ),
+    ]
+
+    # with subsets the UI can execute one check by itself, without making the table again
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
+    def checks(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
+        lake = workspace.lake()
+        asked = {key.name for key in context.selected_asset_check_keys}
+        by_day = {
+            day: [outcome for outcome in evaluate(lake, asset, day, invariants) if outcome.name in asked]
+            for day in _days_looked_at(context, lake, asset)
+        }
+        with workspace.store() as store:
+            record(store, asset, by_day, context.run.run_id)
+        for of_days in zip(*by_day.values(), strict=True):
+            yield told(asset, dict(zip(by_day, of_days, strict=True)))
+
+    return checks
+
+
+def record(store: Store, asset: str, by_day: Mapping[date, Iterable[Outcome]], run_id: str) -> None:
+    """Keep verdicts where exports and commands read them."""
+    now = system_clock()
+    store.record_checks(
+        [
+            CheckResult(
+                asset=asset,
+                check=outcome.name,
+                day=day,
+                passed=outcome.verdict.passed,
+                severity="ERROR" if outcome.blocking else "WARN",
+                blocking=outcome.blocking,
+                data_version=outcome.data_version,
+                run_id=run_id,
+                at=now,
+                evidence=outcome.evidence,
+            )
+            for day, outcomes in by_day.items()
+            for outcome in outcomes
+        ]
+    )
+
+
+def told(asset: str, by_day: Mapping[date, Outcome]) -> dg.AssetCheckResult:
+    """One check over the days of a run, as the UI shows it: the evidence of the newest day on which it does not hold.
+
+    A check has no partitions of its own there, so its days are evidence too.
+    """
+    failed = [day for day, outcome in by_day.items() if not outcome.verdict.passed]
+    day = (failed or list(by_day))[-1]
+    shown = by_day[day]
+    evidence = {"day": str(day)} | {name: value for name, value in shown.evidence.items() if name != "sample"}
+    if len(by_day) > 1 and failed:
+        evidence["days"] = f"{len(failed)} of {len(by_day)}: {', '.join(map(str, failed))}"
+    if sample := shown.evidence["sample"]:
+        evidence["sample"] = dg.MetadataValue.table([dg.TableRecord(row) for row in sample])
+    return dg.AssetCheckResult(
+        check_name=shown.name,
+        asset_key=asset,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR if shown.blocking else dg.AssetCheckSeverity.WARN,
+        metadata=evidence,
+    )
+
+
+def _days_looked_at(context: dg.AssetCheckExecutionContext, lake: Lake, asset: str) -> list[date]:
+    """The run's partitions. Executed by itself in the UI a check gets none; then it is about the newest day.
+
+    Checks with partitions of their own are a preview in Dagster 1.13, "not considered ready for production use".
+    """
+    if context.has_partition_key:
+        return [partition_day(context)]
+    bounds = [context.run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end")]
+    if bounds[0] and bounds[1]:
+        return days_between(parse_day(bounds[0]), parse_day(bounds[1]))
+    days = lake.days(asset)
+    if not days:
+        raise MissingPartition(f"the lake holds no day of {asset} to look at. Build one: intelsec run")
+    return days[-1:]
+
+
 def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant]) -> list[Outcome]:
     """Verdicts on a table of a day. A file that is not the one that was written fails every claim about it."""
     try:
@@ -117,9 +143,8 @@ def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant])
     with engine.quick_session() as con:
         for invariant in invariants:
             verdict = _judge(lake, con, file, invariant)
-            outcomes.append(
-                Outcome(invariant.name, verdict, file.sha256, invariant.what_to_do, blocking=invariant.blocking)
-            )
+            what_to_do = invariant.what_to_do.replace("--day DAY", f"--day {day}")
+            outcomes.append(Outcome(invariant.name, verdict, file.sha256, what_to_do, blocking=invariant.blocking))
     return outcomes
 
 
@@ -129,7 +154,7 @@ def _judge(lake: Lake, con: duckdb.DuckDBPyConnection, file: LakeFile, invariant
         tables |= {name: lake.relation(con, lake.read(name, file.day)) for name in invariant.needs}
         before = {name: lake.previous(name, file.day) for name in invariant.needs_before}
         relations = {name: lake.relation(con, found) for name, found in before.items() if found is not None}
-        return invariant.evaluate(Day(file.day, con, tables, relations))
+        return invariant.evaluate(Day(file.day, con, tables, relations, file.note))
     except (LakeError, duckdb.Error) as error:
         # could not be evaluated: not the same as failed, but just as little a reason to go on
         return Verdict(passed=False, count=1, found=f"could not be evaluated: {error}")

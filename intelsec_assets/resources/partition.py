@@ -60,9 +60,13 @@ def build(
     configuration: str = "",
     asset: str | None = None,
     note: str = "",
+    missed: Sequence[str] = (),
 ) -> Built:
-    """The partition, computed only if it is not there whole and made from just these inputs."""
-    target = Target(table, asset or table.name, note)
+    """The partition, computed only if it is not there whole and made from just these inputs.
+
+    What computing it puts into `missed` is in its note too, and it is computed again the next time.
+    """
+    target = Target(table, asset or table.name, note, missed=missed)
     only = [target]
     return build_together(
         lake,
@@ -98,11 +102,17 @@ def rows_hash(rows: pa.Table) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """A table to write: under which asset name, and with which note in its stamp."""
+    """A table to write: under which asset name, and what its stamp notes beside its rows.
+
+    `note` is part of the fingerprint. `remarks` is not: the same rows may be explained in other words another time.
+    `missed` is what computing it could not do: it is computed again the next time.
+    """
 
     table: Table
     asset: str
     note: str = ""
+    remarks: Sequence[str] = ()
+    missed: Sequence[str] = ()
 
 
 def build_together(
@@ -128,8 +138,10 @@ def build_together(
     with engine.quick_session() as con:
         for target, print_, rows in zip(targets, prints, compute(con), strict=True):
             before = lake.held_sha256(target.asset, day)
+            note = "\n".join(part for part in (target.note, *target.remarks, *target.missed) if part)
+            made_from = "" if target.missed else print_  # equal to none: what was missed is tried again
             file = lake.write(
-                con, target.table, target.asset, day, rows, fingerprint=print_, inputs=hashes, note=target.note
+                con, target.table, target.asset, day, rows, fingerprint=made_from, inputs=hashes, note=note
             )
             built.append(Built(file, changed=file.sha256 != before))
     progress.report(names, str(day), ", ".join(f"{b.file.rows:,} rows" for b in built))
@@ -178,6 +190,7 @@ def _described(table: Table, built: Built) -> dict[str, Any]:
         "preview": preview(file),
         "bytes": file.size,
         "changed": built.changed,
+        **({"note": file.note} if file.note else {}),
     }
 
 

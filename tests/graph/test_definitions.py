@@ -53,6 +53,17 @@ def test_every_asset_has_description_owner_group_kinds_and_code_version(definiti
         assert all([spec.owners, spec.kinds, spec.code_version, spec.group_name != "default"]), name
 
 
+def test_every_asset_of_detections_has_checks_and_each_can_be_executed_by_itself(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    groups = ("detections", "detection_outcomes")
+    assets = {spec.key for spec in definitions.resolve_all_asset_specs() if spec.group_name in groups}
+    checks = {key for key in graph.asset_check_keys if key.asset_key in assets}
+    of_the_run = {dg.AssetCheckKey(dg.AssetKey("cloud_audit_events"), "sources_could_be_read")}
+
+    assert {key.asset_key for key in checks} == assets
+    assert {key for key in checks if len(graph.get_execution_set_asset_and_check_keys(key)) > 1} == of_the_run
+
+
 def test_everything_is_daily_in_utc(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition), spec.key

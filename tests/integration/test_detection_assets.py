@@ -9,6 +9,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ import pytest
 from intelsec_assets.commands.run import DETECTION_JOBS
 from intelsec_assets.detections.alerts.records import HUMAN
 from intelsec_assets.detections.alerts.service import AlertService
+from intelsec_assets.detections.sigma.scan import scanning
+from intelsec_assets.detections.sigma.scan.firing import RuleFailure
 from intelsec_assets.detections.tables import ALERTS, CLOUD_AUDIT_EVENTS, RULE_QUALITY, SIGMA_FINDINGS
 from intelsec_assets.resources.workspace import Workspace as Resource
+from intelsec_assets.settings import DETECTIONS
 from intelsec_jobs.definitions import build_defs
 from intelsec_jobs.runner import run_days
 from sensors.audit_arrivals import build_audit_arrivals
@@ -297,3 +301,80 @@ def test_the_summary_of_a_run_tells_events_findings_and_alerts(
         assert told["events"] == events.aggregate("count(*)").fetchall()[0][0]
     assert told["in_doubt"] == 1
     assert sum(told["raised"].values()) == 1
+
+
+def evaluations(workspace: Workspace, day: date) -> dict[str, dg.AssetCheckEvaluation]:
+    """What the checks of a day's detections say in the UI, by `asset.check`."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_defs(settings=workspace.settings).resolve_job_def("cloud_detections")
+        result = job.execute_in_process(instance=instance, partition_key=str(day))
+        assert result.success
+        return {f"{e.asset_key.to_user_string()}.{e.check_name}": e for e in result.get_asset_check_evaluations()}
+
+
+def test_what_could_not_be_read_or_asked_is_told_by_a_check_with_its_cause(built: Workspace, tmp_path: Path) -> None:
+    workspace = copied(built, tmp_path)
+    (workspace.data / "audit/tickets.csv").write_bytes(b"\xff\xfe not a register")
+    (workspace.data / "audit/azure").rename(workspace.data / "audit/moved")
+    logs = workspace.data / "audit/aws/AWSLogs/111122223333/CloudTrail/eu-central-1" / f"{STORY:%Y/%m/%d}"
+    (logs / f"111122223333_CloudTrail_eu-central-1_{STORY:%Y%m%d}T1000Z_broken.json.gz").write_bytes(b"not a log")
+    shutil.copytree(DETECTIONS, tmp_path / "detections")
+    (tmp_path / "detections/sigma/root-use/rule.yml").write_text("title: [never closed")
+    ours = Workspace(workspace.data, workspace.home, {"INTELSEC_DETECTIONS": str(tmp_path / "detections")})
+
+    said = evaluations(ours, STORY)
+
+    for name, cause in (
+        ("cloud_audit_events.sources_could_be_read", "azure-activity is away: "),
+        ("rejected_audit_records.every_record_was_used", "1 record of 1 file: not_json 1"),
+        ("audit_context.context_is_known", "tickets.csv cannot be read: "),
+        ("sigma_findings.every_rule_was_asked", "1 left out, the first: "),
+    ):
+        assert not said[name].passed, name
+        assert said[name].severity == dg.AssetCheckSeverity.WARN, name
+        assert cause in str(said[name].metadata["found"].value), name
+        assert said[name].metadata["day"].value == str(STORY), name
+    assert said["sigma_findings.findings_name_their_events"].passed
+    with ours.store() as store:
+        kept = {f"{check.asset}.{check.check}": check.passed for check in store.latest_checks(STORY)}
+    assert {name for name, passed in kept.items() if not passed} == {
+        name for name, evaluation in said.items() if not evaluation.passed
+    }
+
+
+def test_a_check_can_be_executed_by_itself_and_is_then_about_the_newest_day(built: Workspace, tmp_path: Path) -> None:
+    workspace = copied(built, tmp_path)
+    check = dg.AssetCheckKey(dg.AssetKey("audit_context"), "context_is_known")
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions = build_defs(settings=workspace.settings)
+        only = dg.Definitions.merge(
+            definitions, dg.Definitions(jobs=[dg.define_asset_job("one", dg.AssetSelection.checks(check))])
+        )
+        result = only.resolve_job_def("one").execute_in_process(instance=instance)
+
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.check_name == "context_is_known"
+    assert evaluation.metadata["day"].value == "2026-03-15"
+    assert "the register says nothing after 2026-03-15 13:00 UTC" in str(evaluation.metadata["found"].value)
+
+
+def test_a_rule_that_breaks_on_a_day_is_asked_again_the_next_time(
+    built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copied(built, tmp_path)
+    shutil.rmtree(workspace.home / "lake/sigma_findings")
+    broken = RuleFailure("some-rule", "Some rule", "Out of Memory Error")
+
+    whole = scanning.scan
+
+    def with_failure(*given: Any, **more: Any) -> Any:
+        return replace(whole(*given, **more), failures=(broken,))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scanning, "scan", with_failure)
+        said = evaluations(workspace, QUIET)
+    again = evaluations(workspace, QUIET)
+
+    name = "sigma_findings.every_rule_was_asked"
+    assert "Some rule was not asked: Out of Memory Error" in str(said[name].metadata["found"].value)
+    assert again[name].passed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from intelsec_assets.detections.context.audit_context import build_context, with
 from intelsec_assets.detections.context.tickets import (
     CLOCK_TOLERANCE,
     CsvTickets,
+    RowProblem,
     Ticket,
     TicketReading,
     parse_tickets,
@@ -254,6 +256,17 @@ def test_what_happens_after_the_register_was_last_written_is_unknown_and_not_abs
     event = call(target="other")
     assert state(event, ticket(), until=NOON) == "absent"
     assert state(event, ticket(), until=NOON - timedelta(seconds=1)) == "unknown"
+
+
+def test_what_a_register_cannot_say_of_a_day_is_told_in_words() -> None:
+    whole = TicketReading((ticket(),), START, DAY_END)
+    assert whole.gaps(START, DAY_END) == ()
+    bad = replace(whole, covers_until=NOON, problems=(RowProblem("t.csv", 7, "valid_to 'soon' is no instant"),))
+    assert bad.gaps(START, DAY_END) == (
+        f"the register says nothing after {NOON:%Y-%m-%d %H:%M} UTC",
+        "1 row cannot be used, the first: t.csv:7: valid_to 'soon' is no instant",
+    )
+    assert replace(bad, reason="t.csv cannot be read").gaps(START, DAY_END) == ("t.csv cannot be read",)
 
 
 def test_a_ticket_that_is_there_counts_even_where_the_register_covers_no_more() -> None:

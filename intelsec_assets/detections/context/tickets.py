@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from intelsec_assets.wording import counted
+
 # Clocks of a cloud and of a ticket server disagree by seconds, people act minutes early. An hour's disagreement is a
 # wrong time zone or a wrong ticket: it must show, so it is not tolerated
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -104,6 +106,19 @@ class TicketReading:
             and (self.covers_from is None or self.covers_from <= instant)
             and (self.covers_until is None or instant <= self.covers_until)
         )
+
+    def gaps(self, start: datetime, end: datetime) -> tuple[str, ...]:
+        """What it cannot say of a span, in words: all of it, the part beyond its bounds, rows that cannot be used."""
+        if self.reason is not None:
+            return (self.reason,)
+        found = []
+        if self.covers_from is not None and self.covers_from > start:
+            found.append(f"the register says nothing before {self.covers_from:%Y-%m-%d %H:%M} UTC")
+        if self.covers_until is not None and self.covers_until < end:
+            found.append(f"the register says nothing after {self.covers_until:%Y-%m-%d %H:%M} UTC")
+        if self.problems:
+            found.append(f"{counted(len(self.problems), 'row')} cannot be used, the first: {self.problems[0]}")
+        return tuple(found)
 
     @property
     def digest(self) -> str:

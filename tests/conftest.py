@@ -6,6 +6,7 @@ Data of a single test is built in that test.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,12 +110,43 @@ def postgresql_url(postgresql_server: postgresql.Server) -> Iterator[str]:
         yield postgresql_server.url(name)
 
 
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that Store.open has made, to be copied."""
+    from intelsec_assets.resources.store import Store
+
+    file = tmp_path_factory.mktemp("made-store") / "store.sqlite"
+    Store.open(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def made_database(postgresql_server: postgresql.Server) -> Iterator[str]:
+    """Name of a PostgreSQL database that Store.open has made, to be copied."""
+    from intelsec_assets.resources.store import Store
+
+    with postgresql_server.database() as name:
+        Store.open(postgresql_server.url(name)).close()
+        yield name
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of a new, empty database: the test runs on SQLite and on PostgreSQL."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a new database: the test runs on SQLite and on PostgreSQL.
+
+    It is empty, unless the test has the store opened by the fixture below: then it is a copy of one made once, since
+    the migrations take longer than most tests.
+    """
+    is_opened = "store" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    return str(request.getfixturevalue("postgresql_url"))
+        file = tmp_path / "store.sqlite"
+        if is_opened:
+            shutil.copy(request.getfixturevalue("made_store"), file)
+        yield f"sqlite:///{file}"
+    else:
+        server = request.getfixturevalue("postgresql_server")
+        with server.database(request.getfixturevalue("made_database") if is_opened else "template0") as name:
+            yield server.url(name)
 
 
 @pytest.fixture

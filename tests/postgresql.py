@@ -42,10 +42,10 @@ class Server:
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A new empty database, dropped at the end whoever is still connected; its name."""
+    def database(self, like: str = "template0") -> Iterator[str]:
+        """A new database, empty or a copy of another, dropped at the end whoever is still connected; its name."""
         name = f"t_{uuid.uuid4().hex}"
-        self.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        self.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(like)))
         try:
             yield name
         finally:

@@ -39,9 +39,10 @@ class Spool:
         self._free: list[tuple[Path, BinaryIO]] = []
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for path, file in self._free:
+    def __exit__(self, *_raised: object) -> None:
+        for _, file in self._free:
             file.close()
+        for path in self._folder.iterdir():
             path.unlink()
         self._folder.rmdir()
 

@@ -121,6 +121,24 @@ def test_athena_counts_over_windows_that_slide(tmp_path: Path) -> None:
     one = compiled(rules(tmp_path, SIMPLE, more), "athena")
     assert one.verdict == EXACT
     assert "RANGE BETWEEN INTERVAL '600' SECOND PRECEDING" in one.text
+    assert 'WHERE "userIdentity.arn" IS NOT NULL' in one.text  # who lacks it is in no group
+
+
+@pytest.mark.parametrize("target", ALL)
+def test_a_group_of_events_that_lack_the_field_is_said_unless_the_rule_demands_the_field(
+    target: str, tmp_path: Path
+) -> None:
+    more = COUNT.replace("TYPE", "event_count").replace("FIELD", "")
+    keep_it = {"elasticsearch-esql", "opensearch-ppl", "loki", "sentinel"}
+
+    assert ("group.missing" in codes(compiled(rules(tmp_path, SIMPLE, more), target))) is (target in keep_it)
+
+    for demanded in ("'userIdentity.arn|exists': true", "userIdentity.arn: x", "userIdentity.arn: [x, y]"):
+        demanding = f"  s: {{eventName: DeleteTrail, {demanded}}}\n  condition: s"
+        assert "group.missing" not in codes(compiled(rules(tmp_path, demanding, more), target))
+    for free in ("userIdentity.arn: null", "'userIdentity.arn|exists': false", "userIdentity.arn: [null, x]"):
+        not_demanding = f"  s: {{eventName: DeleteTrail, {free}}}\n  condition: s"
+        assert ("group.missing" in codes(compiled(rules(tmp_path, not_demanding, more), target))) is (target in keep_it)
 
 
 def test_ppl_counts_distinct_values_in_a_window(tmp_path: Path) -> None:

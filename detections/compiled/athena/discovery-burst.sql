@@ -16,6 +16,6 @@ WITH matches AS (
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'cloudtrail.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) IN ('describetrails', 'geteventselectors', 'gettrailstatus', 'listtrails')) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
 ),
 counted AS (
-  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '900' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches
+  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '900' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches WHERE "userIdentity.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 4 ORDER BY happened_at

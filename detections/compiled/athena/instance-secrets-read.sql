@@ -4,6 +4,6 @@ WITH matches AS (
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'ec2.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'getpassworddata') OR (LOWER(CAST(e.eventsource AS VARCHAR)) = 'ec2.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'describeinstanceattribute' AND LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["attribute"]') AS VARCHAR)) = 'userdata'))
 ),
 counted AS (
-  SELECT *, cardinality(array_distinct(array_agg(counted_value) FILTER (WHERE counted_value IS NOT NULL) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches
+  SELECT *, cardinality(array_distinct(array_agg(counted_value) FILTER (WHERE counted_value IS NOT NULL) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches WHERE "userIdentity.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 8 ORDER BY happened_at

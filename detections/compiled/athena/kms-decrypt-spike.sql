@@ -4,6 +4,6 @@ WITH matches AS (
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'kms.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'decrypt' AND e.errorcode IS NULL) AND (LOWER(CAST(e.useridentity.invokedby AS VARCHAR)) = 'secretsmanager.amazonaws.com' OR e.useridentity.invokedby IS NULL OR (LOWER(CAST(e.useridentity.invokedby AS VARCHAR)) IN ('aws internal', 'ssm.amazonaws.com') AND NOT NULLIF(JSON_FORMAT(CAST(JSON_EXTRACT(e.requestparameters, '$["encryptionContext"]["PARAMETER_ARN"]') AS JSON)), 'null') IS NULL)) AND NOT COALESCE((LOWER(CAST(e.useridentity.type AS VARCHAR)) = 'awsservice' OR STRPOS(LOWER(CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR)), ':role/aws-service-role/') > 0), FALSE))
 ),
 counted AS (
-  SELECT *, count(*) OVER (PARTITION BY "userIdentity.principalId" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches
+  SELECT *, count(*) OVER (PARTITION BY "userIdentity.principalId" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches WHERE "userIdentity.principalId" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 50 ORDER BY happened_at

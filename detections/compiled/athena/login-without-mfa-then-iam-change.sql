@@ -8,6 +8,6 @@ WITH matches AS (
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'iam.amazonaws.com' AND (STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'create') OR STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'attach') OR STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'put') OR STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'update') OR STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'adduser') OR STARTS_WITH(LOWER(CAST(e.eventname AS VARCHAR)), 'deactivatemfa')) AND e.errorcode IS NULL)
 ),
 counted AS (
-  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '1800' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches
+  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '1800' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches WHERE "userIdentity.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 2 ORDER BY happened_at

@@ -4,6 +4,6 @@ WITH matches AS (
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 's3.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'getobject' AND e.errorcode IS NULL AND NOT e.useridentity.sessioncontext.sessionissuer.arn IS NULL) AND NOT COALESCE((LOWER(CAST(e.useridentity.type AS VARCHAR)) = 'awsservice' OR NOT e.useridentity.invokedby IS NULL), FALSE))
 ),
 counted AS (
-  SELECT *, cardinality(array_distinct(array_agg(counted_value) FILTER (WHERE counted_value IS NOT NULL) OVER (PARTITION BY "userIdentity.sessionContext.sessionIssuer.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches
+  SELECT *, cardinality(array_distinct(array_agg(counted_value) FILTER (WHERE counted_value IS NOT NULL) OVER (PARTITION BY "userIdentity.sessionContext.sessionIssuer.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches WHERE "userIdentity.sessionContext.sessionIssuer.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 300 ORDER BY happened_at

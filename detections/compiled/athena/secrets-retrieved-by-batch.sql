@@ -4,6 +4,6 @@ WITH matches AS (
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'secretsmanager.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'batchgetsecretvalue' AND e.errorcode IS NULL) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
 ),
 counted AS (
-  SELECT *, count(*) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches
+  SELECT *, count(*) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '600' SECOND PRECEDING AND CURRENT ROW) AS value FROM matches WHERE "userIdentity.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 3 ORDER BY happened_at

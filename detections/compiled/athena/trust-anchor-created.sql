@@ -8,6 +8,6 @@ WITH matches AS (
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'rolesanywhere.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'createprofile' AND e.errorcode IS NULL)
 ),
 counted AS (
-  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '3600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches
+  SELECT *, cardinality(array_distinct(array_agg(sigma_rule) OVER (PARTITION BY "userIdentity.arn" ORDER BY happened_at RANGE BETWEEN INTERVAL '3600' SECOND PRECEDING AND CURRENT ROW))) AS value FROM matches WHERE "userIdentity.arn" IS NOT NULL
 )
 SELECT * FROM counted WHERE value >= 2 ORDER BY happened_at

@@ -172,6 +172,8 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
             columns = f"from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, '{label}' AS sigma_rule"
             columns += shown + counted
             branches.append(f"  SELECT {columns}\n  {self._source()}\n  WHERE {where}")
+        # who lacks a field is in no group
+        grouped = f" WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)}" if names else ""
         window = f"PARTITION BY {', '.join(names)} " if names else ""
         span = f"INTERVAL '{rule.timespan.seconds}' SECOND"
         window += f"ORDER BY happened_at RANGE BETWEEN {span} PRECEDING AND CURRENT ROW"
@@ -186,7 +188,7 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
         return [
             "WITH matches AS (\n"
             + "\n  UNION ALL\n".join(branches)
-            + f"\n),\ncounted AS (\n  SELECT *, {value} AS value FROM matches\n)\n"
+            + f"\n),\ncounted AS (\n  SELECT *, {value} AS value FROM matches{grouped}\n)\n"
             + f"SELECT * FROM counted WHERE value {sign} {condition.count} ORDER BY happened_at"
         ]
 

@@ -24,6 +24,7 @@ from intelsec_assets.detections.sigma.siem.constructs import (
     constructs,
     correlation_fields,
     correlations,
+    demands,
     event_rules,
 )
 from intelsec_assets.detections.sigma.siem.targets import PRESENCE, SLIDING, TEXT, UNREAD, Target, Targets
@@ -209,6 +210,7 @@ def _correlation(
     asked -= target.native_context
     if asked:
         deviations.add(Deviation("context.parts", ", ".join(sorted(asked))))
+    unsure = _may_lack(collection, head.group_by or ())
     documents = [copy.deepcopy(dict(document)) for document in rule.documents]
     if kind == "temporal_ordered" and kind not in target.correlations and "temporal" in target.correlations:
         deviations.add(Deviation("correlation.ordered"))
@@ -225,8 +227,8 @@ def _correlation(
         else:
             if target.correlations[kind] != SLIDING:
                 deviations.add(Deviation(target.correlations[kind]))
-            if target.drops_missing_groups and head.group_by:
-                deviations.add(Deviation("group.missing", ", ".join(head.group_by)))
+            if target.groups_missing and unsure:
+                deviations.add(Deviation("group.missing", ", ".join(unsure)))
             return Compiled(rule, target, (Query(rule.title, text),), tuple(deviations), extension)
     deviations -= {Deviation("correlation.ordered")}
     deviations.add(Deviation("correlation.parts", reason))
@@ -238,6 +240,12 @@ def _correlation(
         _by_value(alone, target, targets)
         queries += [Query(event_rule.title, str(text)) for text in backend.convert(alone)]
     return Compiled(rule, target, tuple(queries), tuple(deviations), target.extension)
+
+
+def _may_lack(collection: SigmaCollection, names: Iterable[str]) -> list[str]:
+    """Fields of these that an event which some counted rule matches may lack."""
+    trees = [condition.parsed for rule in event_rules(collection) for condition in rule.detection.parsed_condition]
+    return [name for name in names if not all(demands(tree, name) for tree in trees)]
 
 
 def _correlated(

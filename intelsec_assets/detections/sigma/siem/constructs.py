@@ -6,15 +6,18 @@ Whether a SIEM has them is said by its target.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sigma.collection import SigmaCollection
-from sigma.conditions import ConditionFieldEqualsValueExpression, ConditionNOT
+from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionNOT, ConditionOR
 from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.rule import SigmaRule
 from sigma.types import (
     SigmaCasedString,
+    SigmaExists,
     SigmaExpansion,
     SigmaFieldReference,
+    SigmaNumber,
     SigmaRegularExpression,
     SigmaString,
     SigmaType,
@@ -65,6 +68,19 @@ def names_of(value: SigmaType) -> set[str]:
     if SpecialChars.WILDCARD_SINGLE in value.s:
         names.add("single_wildcard")
     return names
+
+
+def demands(tree: Any, field: str) -> bool:
+    """Whether a parsed condition holds only of events that have the field. False is also "not sure"."""
+    if isinstance(tree, ConditionAND):
+        return any(demands(arg, field) for arg in tree.args)
+    if isinstance(tree, ConditionOR):
+        return all(demands(arg, field) for arg in tree.args)
+    if not isinstance(tree, ConditionFieldEqualsValueExpression) or tree.field != field:
+        return False
+    if isinstance(tree.value, SigmaExists):
+        return bool(tree.value)
+    return isinstance(tree.value, (SigmaString, SigmaNumber, SigmaRegularExpression))
 
 
 def event_rules(collection: SigmaCollection) -> list[SigmaRule]:

@@ -35,7 +35,7 @@ def counting(queries: Sequence[str], rule: SigmaCorrelationRule) -> dict[str, An
     inner["over_the_line"] = {
         "bucket_selector": {"buckets_path": {"counted": path}, "script": f"params.counted {sign} {condition.count}"}
     }
-    sources = [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in rule.group_by or ()]
+    sources = [{field: {"terms": {"field": field}}} for field in rule.group_by or ()]
     groups: dict[str, Any] = (
         {"composite": {"size": MOST_GROUPS, "sources": sources}}
         if sources

@@ -36,7 +36,7 @@ _OPTIONAL = {
     "exact_field",
     "lists",
     "joins_context",
-    "drops_missing_groups",
+    "groups_missing",
 }
 
 
@@ -68,7 +68,7 @@ class Target:
     exact_field: str | None = None  # where text is kept with its case
     lists: str = VALUES
     joins_context: bool = False  # the table of context itself can be joined
-    drops_missing_groups: bool = False  # events that lack a field they are grouped by
+    groups_missing: bool = False  # events that lack a field they are grouped by are a group, where Sigma's are in none
 
 
 @dataclass(frozen=True)
@@ -153,5 +153,5 @@ def _target(name: str, given: Mapping[str, Any], pipeline: Path | None) -> Targe
         exact_field=given.get("exact_field"),
         lists=given.get("lists", VALUES),
         joins_context=given.get("joins_context", False),
-        drops_missing_groups=given.get("drops_missing_groups", False),
+        groups_missing=given.get("groups_missing", False),
     )

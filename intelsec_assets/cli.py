@@ -26,7 +26,7 @@ from intelsec_assets.commands.sql import sql
 from intelsec_assets.commands.status import status
 from intelsec_assets.commands.tables import describe, tables
 from intelsec_assets.commands.warehouse import warehouse
-from intelsec_assets.detections.errors import DetectionError
+from intelsec_assets.detections.errors import DetectionError, UnknownRule
 from intelsec_assets.feeds.catalogue import CatalogueError
 from intelsec_assets.kpis.warehouse.errors import WarehouseError
 from intelsec_assets.kpis.warehouse.locking import WarehouseBusy
@@ -68,6 +68,7 @@ app.add_typer(alerts, name="alerts")
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (CatalogueError, faces.WRONG_USE),
     (SettingsError, faces.WRONG_USE),
+    (UnknownRule, faces.WRONG_USE),
     (DetectionError, faces.FOUND_SOMETHING),
     (LakeError, faces.FOUND_SOMETHING),
     (LockHeld, faces.NOT_REACHABLE),

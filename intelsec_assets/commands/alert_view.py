@@ -13,9 +13,10 @@ from typing import Any
 from intelsec_assets.commands.faces import harmless
 from intelsec_assets.detections.alerts.lifecycle import way_out
 from intelsec_assets.detections.alerts.queue import waiting
-from intelsec_assets.detections.alerts.records import CLOSED, TARGET, Alert, AlertEvent
+from intelsec_assets.detections.alerts.records import CLOSED, DISPOSITIONED, REOPENED, TARGET, Alert, AlertEvent
 from intelsec_assets.detections.alerts.service import AlertView
 from intelsec_assets.detections.alerts.triage_time import Estimate, TriageTimes, WaitingTime
+from intelsec_assets.wording import counted
 
 _ID = 8  # characters of an id in lists: enough to name one among millions in sight
 _INTERNAL = ("intake_key", "entity_key", "severity_rank", "human_in_turn")
@@ -100,7 +101,13 @@ def queue_summary(shown: int, counts: Mapping[tuple[str, str], int], overdue: in
     there = sum(counts.values())
     target = span(TARGET)
     rest = f" of {there:,}; --limit shows more" if there > shown else ""
-    return f"{shown:,} alerts{rest}. {overdue} wait{'s' if overdue == 1 else ''} longer than the target of {target} (!)"
+    waits = "waits" if overdue == 1 else "wait"
+    return f"{counted(shown, 'alert')}{rest}. {overdue} {waits} longer than the target of {target} (!)"
+
+
+def queue_next(first: Alert) -> str:
+    """What to do with the alert that is first in the queue: look at it, or, judged as it is, close it."""
+    return f"intelsec alerts {'close' if first.state == DISPOSITIONED else 'show'} {first.alert_id[:_ID]}"
 
 
 def view_lines(view: AlertView, now: datetime) -> Iterator[str]:
@@ -126,14 +133,15 @@ def view_lines(view: AlertView, now: datetime) -> Iterator[str]:
             yield f"      {note}"
     yield ""
     yield f"next        {way_out(alert)}"
-    for command in _commands(alert):
+    for command in _commands(view):
         yield f"            {command}"
 
 
 def _facts(view: AlertView, now: datetime) -> Iterator[str]:
     alert = view.alert
     age = waiting(alert, now)
-    state = alert.state + (f", {alert.verdict}" if alert.verdict else "")
+    before = "before that " if alert.state == REOPENED else ""  # who reopens an alert withdraws what was judged
+    state = alert.state + (f", {before}{alert.verdict}" if alert.verdict else "")
     if alert.duplicate_of:
         state += f" of {alert.duplicate_of}"
     if age.age is not None:
@@ -155,13 +163,19 @@ def _facts(view: AlertView, now: datetime) -> Iterator[str]:
         ("seen", f"{alert.joined_from:%Y-%m-%d %H:%M:%S} to {alert.seen_last:%Y-%m-%d %H:%M:%S} UTC"),
         ("findings", f"{alert.findings:,}" + (f", {alert.suppressed:,} while closed" if alert.suppressed else "")),
         ("joins", f"{line(alert.dedup_key)} within {span(timedelta(seconds=alert.suppression_seconds))}"),
-        ("group", f"{alert.group_id[:_ID]}, {len(view.group)} more alerts" if alert.group_id and view.group else ""),
+        ("group", _group(view)),
         ("duplicates", ", ".join(part.alert_id[:_ID] for part in view.parts)),
         ("runbook", alert.runbook or "none: the rule names no runbook"),
     ]
     for name, value in rows:
         if value:
             yield f"{name:<12}{line(value)}"
+
+
+def _group(view: AlertView) -> str:
+    if not view.alert.group_id or not view.group:
+        return ""
+    return f"{view.alert.group_id[:_ID]}, {counted(len(view.group), 'more alert')}"
 
 
 def _indicators(alert: Alert) -> str:
@@ -177,16 +191,17 @@ def _cut(value: str | None) -> str:
     return line(value) if len(value) <= _EVIDENCE_SHOWN else f"{line(value[:_EVIDENCE_SHOWN])}… ({len(value):,} signs)"
 
 
-def _commands(alert: Alert) -> Iterator[str]:
+def _commands(view: AlertView) -> Iterator[str]:
+    alert = view.alert
     short = alert.alert_id[:_ID]
     if alert.is_waiting and alert.state != "acknowledged":
         yield f"intelsec alerts ack {short}"
     yield f"intelsec alerts triage {short} --verdict true_positive|benign_true_positive|false_positive --reason TEXT"
-    if alert.verdict and alert.is_open:
+    if alert.state == DISPOSITIONED:
         yield f"intelsec alerts close {short}"
     if not alert.is_open:
         yield f"intelsec alerts reopen {short} --reason TEXT"
-    if alert.group_id:
+    if _group(view):
         yield f"intelsec alerts list --state all --group {alert.group_id}"
 
 
@@ -194,7 +209,7 @@ def stats_lines(times: TriageTimes, counts: Mapping[tuple[str, str], int]) -> It
     """Figures of triage for people."""
     for name, figures in (("acknowledged", times.to_acknowledgement), ("triaged", times.to_triage)):
         yield from _waiting_lines(name, figures, times.target_seconds)
-    yield f"by automation alone: {times.by_automation_alone:,} alerts, in none of these figures"
+    yield f"by automation alone: {counted(times.by_automation_alone, 'alert')}, in none of these figures"
     states: dict[str, int] = {}
     for (_, state), count in counts.items():
         states[state] = states.get(state, 0) + count

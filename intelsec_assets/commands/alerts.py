@@ -34,11 +34,20 @@ from intelsec_assets.days import day_end, day_start
 from intelsec_assets.detections.alerts import lifecycle
 from intelsec_assets.detections.alerts.brought_in import Judgement, parse_instant, read_judgements
 from intelsec_assets.detections.alerts.queue import waiting
-from intelsec_assets.detections.alerts.records import ACTOR_KINDS, HUMAN, OPEN_STATES, STATES, AlertFilter, Change
+from intelsec_assets.detections.alerts.records import (
+    ACTOR_KINDS,
+    HUMAN,
+    OPEN_STATES,
+    REOPENED,
+    STATES,
+    AlertFilter,
+    Change,
+)
 from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.errors import AlertError
 from intelsec_assets.detections.findings import LEVELS, LIVE, TEST
 from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.wording import counted
 
 alerts = typer.Typer(
     name="alerts",
@@ -86,7 +95,8 @@ def list_alerts(
 ) -> None:
     """The queue: the most urgent first, with what each has waited against the target of ten minutes.
 
-    Severity first; then what waits, what is overdue, what is certain, what is older. Example: intelsec alerts list
+    What waits comes before what is judged and not closed; then severity, what is overdue, what is certain, what is
+    older. Example: intelsec alerts list
     """
     wanted = AlertFilter(
         states=_states(state),
@@ -109,7 +119,7 @@ def list_alerts(
         typer.echo(text)
     overdue = sum(1 for alert in found if waiting(alert, now).is_overdue)
     typer.echo(alert_view.queue_summary(len(found), counts, overdue))
-    typer.echo(f"next        intelsec alerts show {found[0].alert_id[:8]}")
+    typer.echo(f"next        {alert_view.queue_next(found[0])}")
 
 
 @alerts.command("show")
@@ -286,7 +296,8 @@ def import_verdicts(
     if json:
         print_json({"applied": applied, "there_before": repeated, "problems": problems, "remarks": remarks})
     else:
-        typer.echo(f"{name}: {applied:,} verdicts applied, {repeated:,} there before, {len(problems):,} not usable")
+        said = f"{counted(applied, 'verdict')} applied, {repeated:,} there before, {len(problems):,} not usable"
+        typer.echo(f"{name}: {said}")
         _say(remarks, "yellow")
         _say(problems, "red")
     raise typer.Exit(FOUND_SOMETHING if problems else DONE)
@@ -325,7 +336,7 @@ def _each(service: AlertService, ids: Sequence[str], ask: Callable[[str], Change
         )
         if not json:
             alert = change.alert
-            verdict = f" as {alert.verdict}" if alert.verdict else ""
+            verdict = f" as {alert.verdict}" if alert.verdict and alert.state != REOPENED else ""
             again = " (this request was served before: nothing changed)" if change.is_repeat else ""
             typer.echo(f"{alert.alert_id[:8]}  {alert.state}{verdict}{again}  {alert_view.line(alert.rule_title)}")
             _say(change.remarks, "yellow")

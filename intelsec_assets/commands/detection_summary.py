@@ -22,6 +22,7 @@ from intelsec_assets.detections.tables import (
 )
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.tables import Table
+from intelsec_assets.wording import counted
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,12 @@ def _rows(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, days: Collec
 
 def render(figures: DetectionFigures) -> list[str]:
     """Lines for people."""
-    span = "1 day" if figures.days == 1 else f"{figures.days} days"
     raised = ", ".join(f"{number} {severity}" for severity, number in figures.raised.items()) or "none"
     doubt = f"; of {figures.in_doubt} the context was unknown" if figures.in_doubt else ""
-    late = f"{figures.late:,} delivered on a later day, {figures.rejected:,} records rejected"
-    waiting = f"{figures.open:,} wait for people: intelsec alerts list"
+    late = f"{figures.late:,} delivered on a later day, {counted(figures.rejected, 'record')} rejected"
+    waiting = f"{figures.open:,} wait{'s' if figures.open == 1 else ''} for people: intelsec alerts list"
     return [
-        f"audit       {figures.events:,} events of {span}; {late}",
-        f"findings    {figures.findings:,} by {figures.rules} rules{doubt}",
+        f"audit       {counted(figures.events, 'event')} of {counted(figures.days, 'day')}; {late}",
+        f"findings    {figures.findings:,} by {counted(figures.rules, 'rule')}{doubt}",
         f"alerts      {sum(figures.raised.values()):,} raised ({raised}); {waiting}",
     ]

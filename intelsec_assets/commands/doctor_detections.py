@@ -12,6 +12,7 @@ from intelsec_assets.detections.errors import DetectionError, EventError
 from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
+from intelsec_assets.wording import counted
 
 Look = tuple[str, str, str, str]  # part, state, found, what to do
 
@@ -47,13 +48,15 @@ def _tickets(sources: DetectionSources) -> Look:
     reading = sources.tickets(now.date(), now)
     if reading.reason is not None:
         state = "broken" if sources.telemetry().tickets_csv else "missing"
-        return "tickets", state, reading.reason, "until then rules that need tickets say `context unknown`"
+        mend = "export it again, or correct `tickets` in telemetry.yaml"
+        return "tickets", state, reading.reason, f"{mend}; until then rules that need tickets say `context unknown`"
     if not reading.covers(now):
         found = f"the register says nothing after {reading.covers_until:%Y-%m-%d %H:%M} UTC"
         return "tickets", "missing", found, "export it again; until then rules that need tickets say `context unknown`"
-    problems = f"; {len(reading.problems)} rows cannot be used, first {reading.problems[0]}" if reading.problems else ""
+    unusable = f"; {counted(len(reading.problems), 'row')} cannot be used, first "
+    problems = f"{unusable}{reading.problems[0]}" if reading.problems else ""
     everywhere = sum(ticket.is_approved and ticket.counts_everywhere for ticket in reading.tickets)
-    found = f"{len(reading.tickets)} tickets of today{problems}"
+    found = f"{counted(len(reading.tickets), 'ticket')} of today{problems}"
     if not everywhere:
         return "tickets", "ok", found, ""
     wide = "names no account and counts" if everywhere == 1 else "name no account and count"
@@ -67,12 +70,13 @@ def _prefixes(sources: DetectionSources) -> Look:
         return "networks", "missing", "no prefixes named under `asn`", "without them no network is ever new"
     if prefixes.reasons or not prefixes.is_readable:
         return "networks", "broken", "; ".join(prefixes.reasons) or "empty", "put a readable table in its place"
-    problems = f"; {len(prefixes.problems)} rows cannot be used" if prefixes.problems else ""
-    return "networks", "ok", f"{prefixes.prefixes.num_rows:,} prefixes, {len(prefixes.databases)} MMDB{problems}", ""
+    problems = f"; {counted(len(prefixes.problems), 'row')} cannot be used" if prefixes.problems else ""
+    rows = counted(prefixes.prefixes.num_rows, "prefix", "prefixes")
+    return "networks", "ok", f"{rows}, {len(prefixes.databases)} MMDB{problems}", ""
 
 
 def _rules(sources: DetectionSources) -> Look:
     rules, unusable = len(sources.all_rules(system_clock().date()).rules), sources.unusable()
     if unusable:
         return "rules", "broken", f"{rules} run; left out: {unusable[0]}", "intelsec rules lint names every problem"
-    return "rules", "ok", f"{rules} rules", ""
+    return "rules", "ok", counted(rules, "rule"), ""

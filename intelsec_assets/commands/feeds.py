@@ -37,6 +37,7 @@ from intelsec_assets.feeds.snapshot import SnapshotFile
 from intelsec_assets.feeds.transfer import FetchError, TransferLimits
 from intelsec_assets.indicators.canonical import canonical
 from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.wording import counted
 
 SAMPLES = 3  # rejected rows shown a reason
 
@@ -106,7 +107,7 @@ def accuracy(day: Day = None, data: Data = None, json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    typer.echo(f"{len(rows)} feeds with judged alerts on their indicators until the end of {asked}")
+    typer.echo(f"{counted(len(rows), 'feed')} with judged alerts on their indicators until the end of {asked}")
     for row in rows:
         low, high = row["accuracy_low"], row["accuracy_high"]
         typer.echo(

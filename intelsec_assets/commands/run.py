@@ -37,6 +37,7 @@ from intelsec_assets.kpis.warehouse.snapshots import published
 from intelsec_assets.records import UNAVAILABLE
 from intelsec_assets.resources.workspace import Workspace, system_clock
 from intelsec_assets.settings import Settings
+from intelsec_assets.wording import counted
 
 DETECTION_JOBS = ("cloud_detections", "detection_outcomes")  # jobs over all days together, where there are audit logs
 
@@ -175,7 +176,7 @@ def _detections(settings: Settings, days: Sequence[date]) -> detection_summary.D
 
 def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[str]:
     days = f"{len(set(built))} days, {built[0]} to {built[-1]}" if built[0] != built[-1] else str(built[0])
-    news = f"{changed:,} partitions written" if changed else "nothing changed, nothing written"
+    news = f"{counted(changed, 'partition')} written" if changed else "nothing changed, nothing written"
     return [
         f"run         {days}: {news}",
         f"files       {settings.exports / 'latest'}",

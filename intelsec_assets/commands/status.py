@@ -25,8 +25,11 @@ from intelsec_assets.records import FAILED, RUNNING
 from intelsec_assets.resources.store import LockHeld, Store
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.settings import Settings
+from intelsec_assets.wording import counted
 
 RUNS_LOOKED_AT = 30  # a span of days is a run a day
+_LONGEST = 200  # characters of a reason; the whole of it is in the run's page
+_SAME_WORK = {"backfill": "daily_intel"}  # jobs that build the same of a day: the newer one replaces the older
 
 
 def status(day: Day = None, data: Data = None, json: Json = False) -> None:
@@ -53,7 +56,7 @@ def status(day: Day = None, data: Data = None, json: Json = False) -> None:
         if json:
             print_json(summary.to_json() | {"home": str(settings.home), "days": len(days), "problems": problems})
         else:
-            _print(settings, summary, problems, f"{len(days)} days, {days[0]} to {days[-1]}")
+            _print(settings, summary, problems, f"{counted(len(days), 'day')}, {days[0]} to {days[-1]}")
     raise typer.Exit(FOUND_SOMETHING if problems else DONE)
 
 
@@ -74,26 +77,32 @@ def _status_of_nothing(settings: Settings, json: bool) -> NoReturn:
 
 def _problems(store: Store, summary: summary_view.Summary) -> list[str]:
     """What a person should look at, most pressing first."""
-    found = [f"check {c.asset}.{c.check} failed: {c.evidence.get('found', '')}" for c in summary.checks if not c.passed]
+    checks = sorted((c for c in summary.checks if not c.passed), key=lambda check: not check.blocking)
+    found = [
+        f"check {c.asset}.{c.check} {'failed' if c.blocking else 'warns'}: {c.evidence.get('found', '')}"
+        for c in checks
+    ]
     found += [f"feed {feed['feed']} is {feed['held']}" for feed in summary.feeds if feed["held"]]
     found += _run_problems(store)
-    found += [f"notice: {notice.subject}: {notice.text.splitlines()[0][:200]}" for notice in store.notices(limit=3)]
+    for notice in store.notices(limit=3):
+        text = summary_view.shortened((notice.text.splitlines() or [""])[0], _LONGEST)
+        found.append(f"notice of {notice.at:%Y-%m-%d %H:%M} UTC: {notice.subject}: {text}")
     return found
 
 
 def _run_problems(store: Store) -> list[str]:
-    """The newest run of a day, where it failed or was cut off: what came before it is history."""
+    """The newest run of each job and day, where it failed or was cut off: what came before it is history."""
     found = []
-    seen: set[tuple[bool, date | None]] = set()
+    seen: set[tuple[str, date | None]] = set()
     nobody_runs = _nobody_runs(store)
     for run in store.runs(limit=RUNS_LOOKED_AT):
-        what = (run.job == "export", run.day)
+        what = (_SAME_WORK.get(run.job, run.job), run.day)
         if what in seen:
             continue
         seen.add(what)
         if run.status == FAILED:
             reason = (run.error or "no reason was recorded").splitlines()[0]
-            found.append(f"run {run.job} {run.day or ''} failed: {reason[:200]}")
+            found.append(f"run {run.job} {run.day or ''} failed: {summary_view.shortened(reason, _LONGEST)}")
         elif run.status == RUNNING and nobody_runs:
             found.append(f"run {run.job} {run.day or ''} was cut off; run it again: intelsec run --day {run.day}")
     return found

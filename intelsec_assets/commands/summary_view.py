@@ -17,6 +17,8 @@ from intelsec_assets.records import CheckResult, ExportRun
 from intelsec_assets.resources.lake import Lake
 
 MOST_FEED_ROWS = 11  # the whole summary has at most 25 lines
+MOST_CHECKS = 3
+_WIDE = 160  # characters of a line whose length somebody else decides
 
 Figures = Mapping[tuple[str, str, str], float]
 
@@ -188,7 +190,7 @@ def _targets(summary: Summary) -> list[str]:
         counts = f"{t.added:,} added, {t.updated:,} updated, {t.withdrawn:,} withdrawn"
         refused = f", {t.quarantined:,} refused" if t.quarantined else ""
         detail = f"; {' '.join(t.detail.split())}" if t.detail else ""
-        lines.append(f"{t.target:<12}{counts}{refused}{detail}"[:160])
+        lines.append(shortened(f"{t.target:<12}{counts}{refused}{detail}", _WIDE))
     return lines
 
 
@@ -196,5 +198,16 @@ def _checks(summary: Summary) -> list[str]:
     failed = [check for check in summary.checks if not check.passed]
     blocking = sum(check.blocking for check in failed)
     line = f"checks      {len(summary.checks) - len(failed)} passed, {blocking} failed, {len(failed) - blocking} warned"
-    details = [f"            {c.asset}.{c.check}: {c.evidence.get('found', '')}"[:160] for c in failed[:3]]
+    failed.sort(key=lambda check: not check.blocking)
+    details = [
+        shortened(f"            {c.asset}.{c.check}: {' '.join(str(c.evidence.get('found', '')).split())}", _WIDE)
+        for c in failed[:MOST_CHECKS]
+    ]
+    if len(failed) > MOST_CHECKS:
+        line += f"; all of them: intelsec status --day {summary.day}"
     return [line, *details]
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most so many characters; where it is cut it says so."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -26,5 +26,9 @@ class RuleError(DetectionError):
     """A rule, its samples or an exception cannot be used; the message lists every problem."""
 
 
+class UnknownRule(RuleError):
+    """No rule has the name or id that was given; the message names those there are."""
+
+
 class AlertError(DetectionError):
     """An alert is not there, or what was asked of it does not fit its state."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from intelsec_assets.indicators.explain import Change, Explanation, Row, Source
+from intelsec_assets.wording import counted
 
 _INDENT = " " * 12
 _COMPONENTS = ("source_trust", "recency", "hit_rate", "cooccurrence")  # shown with the value the points are made from
@@ -105,7 +106,7 @@ def _verdict(row: Row) -> str:
 
 
 def _source(source: Source) -> str:
-    said = f"{source.feed}: {source.first_listed} to {source.last_listed}, {source.observations} rows"
+    said = f"{source.feed}: {source.first_listed} to {source.last_listed}, {counted(source.observations, 'row')}"
     if source.copy_of:
         said += f", a copy of {', '.join(source.copy_of)}: adds no corroboration"
     return said if source.counts else f"{said}, too long ago to count"

@@ -63,6 +63,61 @@ def test_the_queue_shows_the_urgent_first_and_what_has_waited_too_long(run: Run,
     assert (first["rule_title"], first["waiting"]["is_overdue"]) == ("Root used", True)
 
 
+def test_what_waits_comes_before_what_is_judged_however_severe(run: Run, service: AlertService) -> None:
+    judged = raised(service, "a", level="critical", rule_title="Judged")
+    raised(service, "b", level="low", rule_title="Waits")
+    run("triage", judged, "--verdict", "true_positive", "--reason", "INC-1")
+
+    lines = run("list").output.splitlines()
+
+    assert ["Waits" in lines[1], "Judged" in lines[2]] == [True, True]
+    assert lines[-1].startswith("next        intelsec alerts show ")
+    (only,) = run("list", "--state", "dispositioned").output.splitlines()[1:-2]
+    assert "Judged" in only
+    assert run("list", "--state", "dispositioned").output.splitlines()[-2:] == [
+        "1 alert. 0 wait longer than the target of 10 min (!)",
+        f"next        intelsec alerts close {judged[:8]}",  # nothing waits: what is judged can be closed
+    ]
+
+
+def test_every_command_that_show_offers_is_one_that_the_alert_takes(run: Run, service: AlertService) -> None:
+    alert_id = raised(service)
+    offered = {
+        "created": {"ack", "triage"},
+        "acknowledged": {"triage"},
+        "triaged": {"triage"},
+        "dispositioned": {"triage", "close"},
+        "closed": {"triage", "reopen"},
+        "reopened": {"ack", "triage"},
+    }
+    steps = (
+        (), ("ack",), ("triage",), ("triage", "--verdict", "true_positive", "--reason", "x"), ("close",),
+        ("reopen", "--reason", "y"),
+    )  # fmt: skip
+    for step, (state, commands) in zip(steps, offered.items(), strict=True):
+        if step:
+            run(step[0], alert_id, *step[1:])
+        shown = run("show", alert_id).output
+        assert service.get(alert_id).state == state
+        assert {line.split()[2] for line in shown.splitlines() if "intelsec alerts" in line} == commands
+    assert "state       reopened, before that true_positive; waits" in shown
+    assert f"{alert_id[:8]}  reopened  IAM" not in shown
+    assert "it is reopened since" in run("close", alert_id, code=1).output
+
+
+def test_a_judgement_older_than_the_one_there_is_kept_and_said_to_change_nothing(
+    run: Run, service: AlertService
+) -> None:
+    alert_id = raised(service, minutes_ago=60)
+    run("triage", alert_id, "--verdict", "true_positive", "--reason", "x")
+    earlier = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+
+    told = run("triage", alert_id, "--verdict", "false_positive", "--reason", "y", "--at", earlier).output
+
+    assert "kept, and the newer judgement stands: true_positive of " in told
+    assert service.get(alert_id).verdict == "true_positive"
+
+
 def test_show_prints_evidence_runbook_timeline_and_the_next_commands(run: Run, service: AlertService) -> None:
     alert_id = raised(service)
     raised(service, "f2", rule_id="r2")
@@ -75,7 +130,7 @@ def test_show_prints_evidence_runbook_timeline_and_the_next_commands(run: Run, s
         "requestParameters.userName = bob",
         "runbooks/key-without-ticket.md",
         "created",
-        "1 more alerts",
+        "1 more alert",
         f"intelsec alerts ack {alert_id[:8]}",
         f"intelsec alerts triage {alert_id[:8]} --verdict",
     ):
@@ -134,6 +189,7 @@ def test_an_alert_is_closed_reopened_and_a_duplicate_of_another(run: Run, servic
     run("reopen", one, "--reason", "another session")
 
     assert service.get(one).state == "reopened"
+    assert f"state       reopened, before that duplicate of {two}; waits" in run("show", one).output
 
 
 @pytest.mark.parametrize(
@@ -179,7 +235,7 @@ def test_verdicts_are_brought_in_and_unknown_alerts_named_while_the_rest_is_appl
 
     result = run("import", str(file), code=1)
 
-    assert "1 verdicts applied, 0 there before, 2 not usable" in result.output
+    assert "1 verdict applied, 0 there before, 2 not usable" in result.output
     assert f"{file} line 3: there is no alert 'ghost-alert'" in result.output.replace("\n", "")
     assert "line 4: verdict 'perhaps' is unknown" in result.output
     assert (service.get(one).verdict, service.get(one).triaged_at) == (

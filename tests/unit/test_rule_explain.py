@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from intelsec_assets.detections.errors import RuleError
+from intelsec_assets.detections.errors import RuleError, UnknownRule
 from intelsec_assets.detections.sigma.explain import explain, judge, read_events
-from intelsec_assets.detections.sigma.rules import RulesRefused, load_rules
+from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.engine import session
 from tests.written_rules import EVENT, correlated, repository, write_rule
 
@@ -158,7 +158,7 @@ def test_a_file_without_events_is_told(tmp_path, text):
 
 
 def test_an_unknown_rule_is_told_with_those_there_are(rules):
-    with pytest.raises(RulesRefused, match="there are: key-created"):
+    with pytest.raises(UnknownRule, match="there are: key-created"):
         explain(rules, "root-use")
 
 

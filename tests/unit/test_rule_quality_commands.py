@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from intelsec_assets import engine
+from intelsec_assets.commands.rules import past
 from intelsec_assets.commands.rules import rules as app
+from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.detections.sigma.samples_run import land
 from intelsec_assets.detections.tables import ALERT_DISPOSITIONS, ALERTS, CLOUD_AUDIT_EVENTS, SIGMA_FINDINGS
@@ -21,6 +23,7 @@ from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.workspace import Workspace
 from intelsec_assets.settings import from_environment
 from intelsec_assets.tables import Table
+from tests.alert_findings import finding
 from tests.unit.detection_rows import relation
 from tests.unit.quality_past import FIRST, ID, LAST, RULE, key, past_of, repository
 
@@ -90,6 +93,64 @@ def test_quality_lists_every_rule_with_its_reason_and_leaves_with_one_if_a_rule_
     assert "insufficient data key  [live] 6 alerts, 1.0 a day of 50; 83% false of 6" in told.output
     (row,) = json.loads(ask("quality", "--json").output)
     assert (row["name"], row["false_positives"], row["n"], row["status"]) == ("key", 5, 6, "insufficient_data")
+
+
+def judge(*days: date) -> None:
+    """A judgement in the store on each of the days, of an alert of its own."""
+    with Workspace.of(from_environment()).store() as store:
+        service = AlertService(store, lambda: datetime(2026, 6, 1, tzinfo=UTC))
+        for number, day in enumerate(days):
+            at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
+            one = finding(f"f{number}", dedup_key=f"k{number}", first_event_time=at, last_event_time=at)
+            (alert_id,) = service.take([one], raised_at=at).created
+            service.triage(alert_id, "ana", verdict="false_positive", note="agreed", at=at + timedelta(minutes=5))
+
+
+def standing_at(monkeypatch: pytest.MonkeyPatch, today: date, newest_of_data: date | None) -> None:
+    """What day it is, and where the data ends; None = it comes by itself."""
+    noon = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
+    monkeypatch.setattr(past, "system_clock", lambda: noon)
+    monkeypatch.setattr(past, "_newest_of_data", lambda workspace: newest_of_data)
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "run"),
+    [
+        ((12,), "1 verdict of 2026-03-12 is not counted: it waits for its day to be built", "--day 2026-03-12"),
+        (
+            (12, 13),
+            "2 verdicts of 2026-03-12 to 2026-03-13 are not counted: they wait for their day to be built",
+            "--from 2026-03-12 --to 2026-03-13",
+        ),
+    ],
+)
+def test_verdicts_that_no_built_day_covers_are_said_to_wait_with_what_builds_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, days: tuple[int, ...], said: str, run: str
+) -> None:
+    assert ask("quality").stderr == ""
+    judge(*(date(2026, 3, day) for day in days))
+    standing_at(monkeypatch, date(2026, 3, 20), None)
+
+    for command in ("quality", "proposals"):
+        assert ask(command).stderr == f"{said}. Next: intelsec run {run}\n"
+    assert json.loads(ask("quality", "--json").stdout)  # a pipe gets the rows alone
+    assert ask("quality", "--day", str(FIRST.date())).stderr == ""  # a past day knows nothing of what came later
+
+
+@pytest.mark.parametrize(
+    ("newest_of_data", "said"),
+    [
+        (None, "2026-03-12 is built once it is over: intelsec run --day 2026-03-12, or the schedules of the night"),
+        (date(2026, 3, 7), "The data ends on 2026-03-07: tell when they were given, with --at"),
+    ],
+)
+def test_verdicts_of_a_day_that_no_run_can_build_yet_are_said_to_wait_for_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, newest_of_data: date | None, said: str
+) -> None:
+    judge(date(2026, 3, 12))
+    standing_at(monkeypatch, date(2026, 3, 12), newest_of_data)
+
+    assert said in ask("quality").stderr
 
 
 def test_quality_of_an_earlier_day_knows_nothing_of_later_ones(place: Path) -> None:

@@ -83,7 +83,8 @@ def test_events_come_from_standard_input(rules: Path) -> None:
     given = "".join(json.dumps(one) + "\n" for one in EVENTS).encode()
     done = run("--rules", str(rules), "--events", "-", given=given)
     assert done.exit_code == DONE
-    assert "3 events of 1 files; 3 of 3 rules matched" in done.stdout
+    assert "3 events of 1 file; 3 of 3 rules matched" in done.stdout
+    assert not any(line.endswith(" ") for line in done.stdout.splitlines())  # a pipe is no screen to be filled
 
 
 def test_people_see_rule_level_matches_times_and_who(rules: Path, tmp_path: Path) -> None:

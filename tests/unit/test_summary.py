@@ -133,3 +133,10 @@ def test_json_has_every_feed_and_only_failed_checks_with_their_evidence() -> Non
     assert len(told["feeds"]) == 40
     assert told["targets"][0]["added"] == 4
     assert told["checks"] == {"passed": 1, "failed": [{"asset": "plan", "check": "b", "found": "7 against it"}]}
+
+
+def test_checks_that_are_not_shown_are_told_of_and_what_is_cut_says_so() -> None:
+    failed = [check(f"check-{n}", passed=False) for n in range(4)]
+    lines = render(summary([], [exported("misp", detail="long " * 60)], failed))
+    assert "checks      0 passed, 4 failed, 0 warned; all of them: intelsec status --day 2026-03-08" in lines
+    assert next(line for line in lines if line.startswith("misp")).endswith("…")

@@ -13,6 +13,7 @@ import typer
 from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, Json, fail, print_json
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.settings import from_environment
+from intelsec_assets.wording import counted
 
 
 def compile_rules(
@@ -79,6 +80,7 @@ def compile_rules(
             typer.echo(f"{one.verdict:<8} {one.target.name:<21} {one.rule.name:<44} {codes}".rstrip())
         for difference in found:
             typer.echo(str(difference), err=True)
-        typer.echo(f"{len(compiled)} queries of {len({one.rule.name for one in compiled})} rules", err=True)
+        of = counted(len({one.rule.name for one in compiled}), "rule")
+        typer.echo(f"{counted(len(compiled), 'query', 'queries')} of {of}", err=True)
     if found:
         raise typer.Exit(FOUND_SOMETHING)

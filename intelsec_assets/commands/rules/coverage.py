@@ -13,6 +13,7 @@ import typer
 from intelsec_assets.commands.faces import WRONG_USE, Json, fail, harmless, print_json
 from intelsec_assets.commands.rules.lint import rules_folder
 from intelsec_assets.detections.errors import RuleError
+from intelsec_assets.wording import counted
 
 
 def coverage(
@@ -36,7 +37,8 @@ def coverage(
     if json:
         print_json(found.as_json())
         return
-    typer.echo(f"{len(found.rules)} rules, {len(found.techniques)} techniques of ATT&CK {found.version}")
+    techniques = counted(len(found.techniques), "technique")
+    typer.echo(f"{counted(len(found.rules), 'rule')}, {techniques} of ATT&CK {found.version}")
     for covered in found.techniques:
         technique = covered.technique
         names = ", ".join([*covered.rules, *(f"{name} (test)" for name in covered.in_test)])
@@ -46,7 +48,8 @@ def coverage(
         gaps = ", ".join(gap.technique_id for gap in tactic.cloud_gaps)
         without = f"; without a rule: {gaps}" if gaps else ""
         typer.echo(
-            f"{tactic.tactic:<22}{len(tactic.rules)} rules, {tactic.covered} of {tactic.techniques} techniques{without}"
+            f"{tactic.tactic:<22}{counted(len(tactic.rules), 'rule')}, "
+            f"{tactic.covered} of {counted(tactic.techniques, 'technique')}{without}"
         )
     for name, rules in found.logsources:
-        typer.echo(f"{name:<22}{len(rules)} rules")
+        typer.echo(f"{name:<22}{counted(len(rules), 'rule')}")

@@ -13,6 +13,7 @@ import typer
 
 from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, Json, day_option, fail, harmless, print_json
 from intelsec_assets.detections.errors import RuleError
+from intelsec_assets.wording import counted
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Day whose exceptions apply, YYYY-MM-DD. Default: today.")]
 
@@ -48,7 +49,8 @@ def lint(
             )
             typer.echo(harmless(f"    {message.remedy}"))
         count = len({place.parent.name for place in folder.glob("*/rule.yml") if only in {None, place.parent.name}})
-        typer.echo(f"{count} rules: {errors} errors, {len(found) - errors} warnings", err=True)
+        said = f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}"
+        typer.echo(f"{counted(count, 'rule')}: {said}", err=True)
     if errors or (strict and found):
         raise typer.Exit(FOUND_SOMETHING)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intelsec_assets import engine
-from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, fail, workspace_settings
+from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, fail, people, workspace_settings
 from intelsec_assets.detections.quality.rule_quality import QualityPolicy, RuleQuality
 from intelsec_assets.detections.quality.verdicts import standing_verdicts
 from intelsec_assets.detections.tables import (
@@ -22,9 +22,11 @@ from intelsec_assets.detections.tables import (
     CLOUD_AUDIT_EVENTS,
     SIGMA_FINDINGS,
 )
+from intelsec_assets.feeds.available import local_days
 from intelsec_assets.resources.detection_history import History
 from intelsec_assets.resources.detections import DetectionSources
-from intelsec_assets.resources.workspace import Workspace
+from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.wording import counted
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.quality.replay import Past
@@ -75,9 +77,52 @@ class Known:
             tuple(raised(table(ALERTS, first, last), verdicts, rule.rule_id, first, last)),
         )
 
+    def waiting_verdicts(self, asked: date | None) -> str | None:
+        """What of people's verdicts is not in the lake yet, up to the day asked for, and what brings it there."""
+        lake = self.history.lake
+        with self.workspace.store() as store:
+            given = store.judgement_days()
+        behind = {
+            day: number - lake.rows(ALERT_DISPOSITIONS.name, day)
+            for day, number in given.items()
+            if (asked is None or day <= asked) and number > lake.rows(ALERT_DISPOSITIONS.name, day)
+        }
+        if not behind:
+            return None
+        first, last = min(behind), max(behind)
+        number = sum(behind.values())
+        of = f"of {first}" if first == last else f"of {first} to {last}"
+        waits = "is not counted: it waits for its" if number == 1 else "are not counted: they wait for their"
+        return f"{counted(number, 'verdict')} {of} {waits} day to be built. {_way_in(self.workspace, first, last)}"
+
     def has_events(self, first: date, last: date) -> bool:
         """Whether the lake holds events of any of the days."""
         return any(first <= day <= last for day in self.history.lake.days(CLOUD_AUDIT_EVENTS.name))
+
+
+def say_waiting(waiting: str | None) -> None:
+    """Tell of verdicts that are not counted, beside the answer: a pipe still gets the rows alone."""
+    if waiting is not None:
+        people.print(waiting, style="yellow", markup=False, soft_wrap=True)
+
+
+def _way_in(workspace: Workspace, first: date, last: date) -> str:
+    """How verdicts of these days come into the lake."""
+    today = system_clock().date()
+    newest = _newest_of_data(workspace)
+    if newest is not None and last > newest:
+        return f"The data ends on {newest}: tell when they were given, with --at"
+    if last >= today:
+        return f"{today} is built once it is over: intelsec run --day {today}, or the schedules of the night"
+    return f"Next: intelsec run {f'--day {last}' if first == last else f'--from {first} --to {last}'}"
+
+
+def _newest_of_data(workspace: Workspace) -> date | None:
+    """Last day that a folder of dated files can be run for; None where days come by themselves."""
+    if workspace.data is None:
+        return None
+    days = [*local_days(workspace.catalogue(), workspace.data), *workspace.raw_store().days()]
+    return max(days, default=None)
 
 
 @contextmanager

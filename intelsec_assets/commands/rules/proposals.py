@@ -31,6 +31,7 @@ from intelsec_assets.detections.quality.filter_search import LEAST_COVERED
 from intelsec_assets.detections.quality.rule_quality import QualityPolicy
 from intelsec_assets.detections.quality.verdicts import FALSE_POSITIVE
 from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.wording import counted
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.quality.applying import Written
@@ -78,7 +79,9 @@ def proposals(
     Exit code 1 when there are proposals. Example: intelsec rules proposals --apply 3f9c2b7a10
     """
     by = author or getpass.getuser()
-    with past.opened(data, day_option(day)) as known:
+    asked = day_option(day)
+    with past.opened(data, asked) as known:
+        waiting = known.waiting_verdicts(asked)
         found, as_of = _gather(known, rule, window), known.as_of
     if apply is not None:
         _apply(found, apply, by, as_of, known.workspace, json=json)
@@ -86,6 +89,7 @@ def proposals(
         print_json([_document(one, by, as_of) for one in found])
     else:
         _print(found, as_of)
+    past.say_waiting(waiting)
     raise typer.Exit(FOUND_SOMETHING if found and apply is None else DONE)
 
 
@@ -134,7 +138,7 @@ def _apply(found: list[_Proposed], name: str, author: str, day: date, workspace:
     else:
         typer.echo(f"written     {written.path}")
         typer.echo(f"until       {one.proposal.expires}")
-        typer.echo(f"next        intelsec rules test {one.rule.name}, then commit the file")
+        typer.echo(f"next        intelsec rules test {one.rule.name} --as-of {day}, then commit the file")
 
 
 def _document(one: _Proposed, author: str, day: date) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def _document(one: _Proposed, author: str, day: date) -> dict[str, Any]:
 
 
 def _print(found: list[_Proposed], as_of: date) -> None:
-    typer.echo(f"{len(found)} proposal{'' if len(found) == 1 else 's'} as of the end of {as_of}")
+    typer.echo(f"{counted(len(found), 'proposal')} as of the end of {as_of}")
     for one in found:
         proposal = one.proposal
         typer.echo(f"\n{proposal.proposal_id}  {proposal.kind} {harmless(proposal.rule_name)} until {proposal.expires}")

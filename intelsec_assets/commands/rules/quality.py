@@ -21,6 +21,7 @@ from intelsec_assets.detections.quality.rule_quality import (
     QualityPolicy,
     RuleQuality,
 )
+from intelsec_assets.wording import counted
 
 _WORST_FIRST = (RETIRE, HOLD, TUNE, NEVER_FIRED, INSUFFICIENT, KEEP)
 
@@ -32,7 +33,9 @@ def quality(day: Day = None, window: Window = QualityPolicy.window_days, data: D
 
     Exit code 1 when a rule should be tuned, held or retired. Example: intelsec rules quality --window 14
     """
-    with past.opened(data, day_option(day)) as known:
+    asked = day_option(day)
+    with past.opened(data, asked) as known:
+        waiting = known.waiting_verdicts(asked)
         rules, as_of = known.rules(), known.as_of
         rows = known.quality(rules, window)
         names = {rule.rule_id: rule.name for rule in rules.rules}
@@ -40,16 +43,17 @@ def quality(day: Day = None, window: Window = QualityPolicy.window_days, data: D
     if json:
         print_json([{**row.row(), "name": names.get(row.rule_id)} for row in rows])
     else:
-        _print(rows, names, f"{as_of}, {window} days")
+        _print(rows, names, f"{as_of}, {counted(window, 'day')}")
+    past.say_waiting(waiting)
     wrong = any(row.status in {RETIRE, HOLD, TUNE} and row.mode != "retired" for row in rows)
     raise typer.Exit(FOUND_SOMETHING if wrong else DONE)
 
 
 def _print(rows: list[RuleQuality], names: dict[str, str], asked: str) -> None:
-    typer.echo(f"{len(rows)} rules as of the end of {asked}")
+    typer.echo(f"{counted(len(rows), 'rule')} as of the end of {asked}")
     for row in rows:
         rate = "no verdicts" if row.fp_rate is None else f"{row.fp_rate:.0%} false of {row.n}"
-        alerts = f"{row.alerts} alert{'' if row.alerts == 1 else 's'}"
+        alerts = counted(row.alerts, "alert")
         budget = "" if row.noise_budget is None else f" of {row.noise_budget:g}"
         typer.echo(
             f"{row.status.replace('_', ' '):<18}{harmless(names.get(row.rule_id) or row.rule_title)}  "

@@ -22,6 +22,7 @@ from intelsec_assets import engine
 from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, WRONG_USE, Json, fail, harmless, people, print_json
 from intelsec_assets.detections.errors import DetectionError
 from intelsec_assets.detections.findings import CONTEXT_UNKNOWN
+from intelsec_assets.wording import counted
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.sigma.scan.files import FilesScanned
@@ -157,11 +158,15 @@ def _show(found: FilesScanned) -> None:
     # nobody's screen cuts a line that goes into a file
     out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     fired = sum(bool(row["matches"]) for row in rows)
-    if fired:
+    if fired and sys.stdout.isatty():
         out.print(table)
+    elif fired:
+        with out.capture() as captured:
+            out.print(table)
+        typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
     out.print(
-        f"{found.events.events:,} events of {found.events.files:,} files; {fired} of {len(rows)} rules matched; "
-        f"{found.result.findings.num_rows:,} findings\n"
+        f"{counted(found.events.events, 'event')} of {counted(found.events.files, 'file')}; "
+        f"{fired} of {counted(len(rows), 'rule')} matched; {counted(found.result.findings.num_rows, 'finding')}\n"
         "tickets, networks and indicators are not in files: rules that need them say so, or cannot match here",
         soft_wrap=True,
     )
@@ -172,7 +177,7 @@ def _tell_problems(found: FilesScanned) -> None:
     lines += [f"[bold red]not used[/]: {_plain(harmless(f'{f.title}: {f.reason}'))}" for f in found.result.failures]
     lines += [f"[yellow]warning[/]: {_plain(harmless(f'{w.title}: {w.reason}'))}" for w in found.result.warnings]
     lines += [
-        f"[yellow]one finding for all[/]: {_plain(harmless(h.title))} matched {h.matches:,} times on {h.day}"
+        f"[yellow]one finding for all[/]: {_plain(harmless(h.title))} matched {counted(h.matches, 'time')} on {h.day}"
         for h in found.result.held
     ]
     rejected = found.events.rejected
@@ -180,7 +185,7 @@ def _tell_problems(found: FilesScanned) -> None:
         text = f"{one.delivery.file}, record {one.odd.record}: {one.odd.reason}: {one.odd.detail}"
         lines.append(f"[bold red]not read[/]: {_plain(harmless(text))}")
     if len(rejected) > SHOWN_REJECTED:
-        lines.append(f"and {len(rejected) - SHOWN_REJECTED:,} records more that could not be read")
+        lines.append(f"and {counted(len(rejected) - SHOWN_REJECTED, 'record')} more that could not be read")
     for line in lines:
         people.print(line, soft_wrap=True)
 

@@ -14,6 +14,7 @@ import typer
 from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, Json, fail, harmless, print_json
 from intelsec_assets.commands.rules.lint import AsOf, day_or_today, rules_folder
 from intelsec_assets.detections.errors import DetectionError
+from intelsec_assets.wording import counted
 
 
 def rules_test(
@@ -58,6 +59,7 @@ def rules_test(
                     outcome = "fired" if result.fired else "did not fire"
                     mark = "as it should" if result.passed else "AND SHOULD NOT" if result.fired else "AND SHOULD"
                     typer.echo(harmless(f"     {result.sample}: {outcome}, {mark}: {result.description}"))
-        typer.echo(f"{len(by_rule)} rules, {len(results)} samples, {len(failed)} failed", err=True)
+        said = f"{counted(len(by_rule), 'rule')}, {counted(len(results), 'sample')}, {len(failed)} failed"
+        typer.echo(said, err=True)
     if failed:
         raise typer.Exit(FOUND_SOMETHING)

@@ -93,7 +93,7 @@ def _acknowledges(alert: Alert, actor_kind: str) -> bool:
 
 
 def _refusal(alert: Alert, what: str) -> Refused:
-    verdict = f" as {alert.verdict}" if alert.verdict else ""
+    verdict = f" as {alert.verdict}" if alert.verdict and alert.state != REOPENED else ""
     return Refused(
         f"alert {alert.alert_id} {what}: it is {alert.state}{verdict} since {alert.changed_at:%Y-%m-%d %H:%M:%S} UTC. "
         f"Now you can: {way_out(alert)}"

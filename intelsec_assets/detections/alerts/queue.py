@@ -33,11 +33,14 @@ def waiting(alert: Alert, now: datetime) -> Waiting:
 
 
 def queue_key(alert: Alert, now: datetime) -> tuple[object, ...]:
-    """Sort key: live before test, severest first; then what waits, what is overdue, what is certain, what is older."""
+    """Sort key: live before test, what waits before what is judged; then severest, overdue, certain, older first.
+
+    A judged alert that nobody has closed yet is no reason to look anywhere, however severe it was.
+    """
     return (
         alert.mode != LIVE,
-        -alert.severity_rank,
         not alert.is_waiting,
+        -alert.severity_rank,
         not waiting(alert, now).is_overdue,
         alert.certainty != CERTAIN,
         alert.waiting_since,

@@ -222,7 +222,8 @@ class AlertService:
             events = [ask.event(alert, verb, moment) for verb in verbs]
             changed = lifecycle.replayed(alert, events)
             written = transaction.write(changed, events)
-        return Change(changed, tuple(written), remarks=(moment.remark,) if moment.remark else ())
+        remarks = (moment.remark, _newer_judgement(ask, changed))
+        return Change(changed, tuple(written), remarks=tuple(remark for remark in remarks if remark))
 
     @staticmethod
     def _repeated(transaction: ChangeTransaction, alert: Alert, ask: _Ask) -> Change | None:
@@ -337,6 +338,16 @@ class _Ask:
             note=note or None,
             request=self.request_hash,
         )
+
+
+def _newer_judgement(ask: _Ask, alert: Alert) -> str | None:
+    """That a judgement older than the one that is there changes nothing, lest who gave it believes it did."""
+    if ask.verdict is None or alert.verdict == ask.verdict or alert.verdict_at is None:
+        return None
+    return (
+        f"alert {alert.alert_id[:8]}: kept, and the newer judgement stands: {alert.verdict} of "
+        f"{alert.verdict_at:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 def _check_duplicate(transaction: ChangeTransaction, alert: Alert, ask: _Ask) -> None:

@@ -109,3 +109,6 @@ class AlertStore(Protocol):
 
     def alert_days(self) -> Mapping[date, DayVersion]:
         """Every day that has alerts or events."""
+
+    def judgement_days(self) -> Mapping[date, int]:
+        """How many judgements were given or withdrawn, a day."""

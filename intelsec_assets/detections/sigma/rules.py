@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
+from intelsec_assets.detections.errors import UnknownRule
 from intelsec_assets.detections.sigma.rules_exceptions import RuleException, exception_problems, read_exceptions
 from intelsec_assets.detections.sigma.rules_reading import (
     META,
@@ -111,12 +113,14 @@ class RuleSet:
         return collection
 
     def rule(self, name: str) -> Rule:
-        """The rule of a name or an id; RulesRefused if there is none."""
+        """The rule of a name or an id; UnknownRule if there is none."""
         for rule in self.rules:
             if name in {rule.name, rule.rule_id}:
                 return rule
-        known = ", ".join(rule.name for rule in self.rules[:40])
-        raise RulesRefused([RuleProblem(self.root or Path(), 1, name, f"there is no such rule; there are: {known}")])
+        names = [rule.name for rule in self.rules]
+        near = get_close_matches(name, names, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UnknownRule(f"there is no rule {name!r}; {meant}there are: {', '.join(names[:40])}")
 
     def only(self, names: Iterable[str]) -> RuleSet:
         """The same set with some of its rules, by name or id."""

@@ -14,8 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from intelsec_assets.detections.alerts.records import (
+    DISPOSITIONED,
     MERGED,
     OVER_BUDGET,
+    REOPENED,
     WAITING_STATES,
     Alert,
     AlertEvent,
@@ -77,8 +79,8 @@ class Alerts:
         waits = _alerts.c.state.in_(WAITING_STATES)
         found = _filtered(sa.select(_alerts), wanted).order_by(
             _first_if(_alerts.c.mode == LIVE),
-            _alerts.c.severity_rank.desc(),
             _first_if(waits),
+            _alerts.c.severity_rank.desc(),
             _first_if(sa.and_(waits, _alerts.c.waiting_since <= overdue_since)),
             _first_if(_alerts.c.certainty == CERTAIN),
             _alerts.c.waiting_since,
@@ -140,6 +142,13 @@ class Alerts:
             events = {day: (count, last) for day, count, last in con.execute(made).tuples()}
         days = sorted({*alerts, *events})
         return {day: DayVersion(alerts.get(day, 0), *events.get(day, (0, 0))) for day in days}
+
+    def judgement_days(self) -> Mapping[date, int]:
+        """How many judgements were given or withdrawn, a day."""
+        judged = _events.c.event.in_((DISPOSITIONED, REOPENED))
+        found = sa.select(_events.c.day, sa.func.count()).where(judged).group_by(_events.c.day)
+        with self._database.reading() as con:
+            return dict(sorted(con.execute(found).tuples()))
 
 
 class _IntakeTransaction:

@@ -1,0 +1,50 @@
+"""`intelsec status`: what it calls a problem among the runs that the store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from intelsec_assets.commands.status import _run_problems
+from intelsec_assets.records import FAILED, SUCCEEDED
+from intelsec_assets.resources.store import Store
+
+DAY = date(2026, 3, 15)
+START = datetime(2026, 3, 16, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/store.sqlite") as opened:
+        yield opened
+
+
+def ran(store: Store, *jobs: tuple[str, str | None]) -> None:
+    """Runs of the day one after the other; with an error they failed."""
+    for number, (job, error) in enumerate(jobs):
+        at = START + timedelta(minutes=number)
+        store.start_run(f"{job}-{number}", job, DAY, at)
+        store.finish_run(f"{job}-{number}", FAILED if error else SUCCEEDED, at + timedelta(seconds=30), {}, error)
+
+
+def test_a_failed_run_is_told_though_other_jobs_of_the_day_succeeded_after_it(store: Store) -> None:
+    ran(
+        store,
+        ("daily_intel", None),
+        ("cloud_detections", "alerts: asset_policy.yaml: line 3: not YAML"),
+        ("detection_outcomes", None),
+        ("export", None),
+        ("warehouse_publish", None),
+    )
+
+    assert _run_problems(store) == [f"run cloud_detections {DAY} failed: alerts: asset_policy.yaml: line 3: not YAML"]
+
+
+@pytest.mark.parametrize("again", ["daily_intel", "backfill"])
+def test_a_failed_run_is_history_once_its_day_was_built(store: Store, again: str) -> None:
+    ran(store, ("daily_intel", "the disk is full"), (again, None))
+
+    assert _run_problems(store) == []

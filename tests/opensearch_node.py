@@ -18,6 +18,8 @@ from intelsec_assets.settings import REPOSITORY
 from tests.workspaces import once
 
 _SOURCE = REPOSITORY / "tests" / "opensearch"
+# a node of two minutes never earns back what the optimising compiler and parallel collection cost
+_SHORT_LIVED = ("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 
 
@@ -51,7 +53,7 @@ def running(jars_folder: Path, home: Path) -> Iterator[httpx.Client]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "node.log").open("w") as log:
         process = subprocess.Popen(
-            ["java", "-Xmx512m", "-cp", f"{jars_folder}/*", _SOURCE / "RunNode.java", home / "data"],
+            ["java", *_SHORT_LIVED, "-cp", f"{jars_folder}/*", _SOURCE / "RunNode.java", home / "data"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

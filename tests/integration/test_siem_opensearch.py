@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ MOST = 100_000  # events of all samples together; an answer holds 10,000 unless 
 RULES = load_rules(REPOSITORY / "detections" / "sigma")
 EVENT_RULES = [rule.name for rule in RULES.rules if not rule.is_correlation]
 COUNTING = [rule.name for rule in RULES.rules if rule.is_correlation]
+NDJSON = {"content-type": "application/x-ndjson"}
 ID_KEYS = {"aws": "eventID", "gcp": "insertId", "azure": "eventDataId"}
 
 
@@ -61,8 +63,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
             events, context = renamed(provider, rule, sample)
             groups.setdefault(provider, []).append((events, context))
             for event in events:
-                action = {"create": {"_index": f"cloudtrail-{provider}", "_id": event[ID_KEYS[provider]]}}
-                lines.setdefault(provider, []).extend([json.dumps(action), json.dumps(event)])
+                action = {"_index": f"cloudtrail-{provider}", "_id": event[ID_KEYS[provider]]}
+                action["routing"] = place(rule, sample)  # by which one sample is asked for alone
+                lines.setdefault(provider, []).extend([json.dumps({"create": action}), json.dumps(event)])
     with running(jars(tmp_path_factory), tmp_path_factory.mktemp("opensearch")) as client:
         template = {"index_patterns": ["cloudtrail-*"], "template": index_template()}
         template["template"]["settings"] |= {"number_of_replicas": 0, "max_result_window": MOST}  # type: ignore[operator]
@@ -71,7 +74,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
             answer = client.post(
                 "/_bulk?refresh=true",
                 content="\n".join(text) + "\n",
-                headers={"content-type": "application/x-ndjson"},
+                headers=NDJSON,
             ).json()
             refused = [item["create"]["error"] for item in answer["items"] if "error" in item["create"]]
             assert refused == [], f"{provider}: {refused[:3]}"
@@ -82,12 +85,17 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
             yield Indexed(client, sessions)
 
 
+def place(rule: Rule, sample: Sample) -> str:
+    """A name of a sample that no other has."""
+    return f"{rule.name}/{sample.name}"
+
+
 def renamed(provider: str, rule: Rule, sample: Sample) -> tuple[list[dict[str, Any]], dict[str, Mapping[str, Any]]]:
     """The sample's events with ids that no other sample has, `sample` beside them; context by the new ids."""
     events, context = [], {}
     for number, event in enumerate(sample.events):
         changed = copy.deepcopy(dict(event))
-        identity = f"{rule.name}/{sample.name}/{number}"
+        identity = f"{place(rule, sample)}/{number}"
         context[identity] = sample.context.get(id_of(event) or "", {})
         changed[ID_KEYS[provider]] = identity
         events.append(changed)
@@ -145,7 +153,7 @@ def test_a_query_finds_what_the_engine_finds(name: str, indexed: Indexed) -> Non
 
 @pytest.mark.parametrize("name", [name for name in COUNTING if compiled(name).extension == "json"])
 def test_a_counting_request_tells_the_samples_apart(name: str, indexed: Indexed) -> None:
-    """Asked at the time of each event, as a monitor that runs all the time would."""
+    """Asked at the times of events, as a monitor that runs all the time would."""
     rule = RULES.rule(name)
     body = json.loads(compiled(name).text)
     told = {sample.name: fires(indexed, rule, sample, body) for sample in rule.samples}
@@ -165,18 +173,29 @@ def test_the_parts_of_a_correlation_find_the_events_it_counts(name: str, indexed
 def fires(indexed: Indexed, rule: Rule, sample: Sample, body: dict[str, Any]) -> bool:
     events, _ = renamed("aws", rule, sample)
     assert rule.window is not None
-    ids = [event["eventID"] for event in events]
-    for instant in sorted({event["eventTime"] for event in events}):
+    script = body["aggs"]["groups"]["aggs"]["over_the_line"]["bucket_selector"]["script"]
+    assert re.fullmatch(r"params\.counted >= \d+", script)  # true of some events, it is true of them and more
+    of_sample = {"term": {"_routing": place(rule, sample)}}
+    searches: list[dict[str, Any]] = [{}, {"size": 0, "track_total_hits": True, "query": of_sample}]
+    for instant in widest({datetime.fromisoformat(event["eventTime"]) for event in events}, rule.window):
         asked = copy.deepcopy(body)
-        start = datetime.fromisoformat(instant) - rule.window
-        span = {"range": {"@timestamp": {"gte": iso(start), "lte": instant}}}
-        asked["query"]["bool"]["filter"] = [span, {"ids": {"values": ids}}]
-        answer = indexed.client.post("/cloudtrail-aws/_search", json=asked)
-        assert answer.status_code == 200, answer.text[:500]
-        buckets = answer.json()["aggregations"]["groups"]["buckets"]
-        if buckets:
-            return True
-    return False
+        span = {"range": {"@timestamp": {"gte": iso(instant - rule.window), "lte": iso(instant)}}}
+        asked["query"]["bool"]["filter"] = [span, of_sample]
+        searches += [{}, asked]
+    lines = "".join(f"{json.dumps(line)}\n" for line in searches)
+    answer = indexed.client.post("/cloudtrail-aws/_msearch", content=lines, headers=NDJSON)
+    assert answer.status_code == 200, answer.text[:500]
+    everything, *found = answer.json()["responses"]
+    assert everything["hits"]["total"]["value"] == len(events)
+    assert [one["error"] for one in found if "error" in one] == []
+    return any(one["aggregations"]["groups"]["buckets"] for one in found)
+
+
+def widest(instants: set[datetime], window: timedelta) -> list[datetime]:
+    """Those whose window holds an event that the next one's has lost; what is in any other is in the next one's too."""
+    ordered = sorted(instants)
+    oldest = {at: next(event for event in ordered if event >= at - window) for at in ordered}
+    return [at for at, then in pairwise(ordered) if oldest[at] < then - window] + ordered[-1:]
 
 
 def iso(instant: datetime) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from intelsec_assets import engine
@@ -32,6 +34,14 @@ _TEXTS = (
     *("sharedEventID", "vpcEndpointId", "eventCategory"),
 )
 _JSON = ("requestParameters", "responseElements", "additionalEventData", "serviceEventDetails")
+# what is known of an event of which a sample says nothing
+_CONTEXT = {
+    "context.ticket.state": "unknown",
+    "context.asn.state": "unknown",
+    "context.asn.number": None,
+    "context.indicator.state": "unknown",
+    "context.indicator.decision": None,
+}
 # a path of Athena, $["a"]["b"], as DuckDB writes it
 _PATH = """replace(replace(p, '["', '."'), '"]', '"')"""
 _SCALAR = f"case when json_type(j, {_PATH}) in ('OBJECT', 'ARRAY') then null else json_extract_string(j, {_PATH}) end"
@@ -65,38 +75,43 @@ def runnable(query: str) -> str:
 NAMES = [rule.name for rule in rules().rules if rule.logsource.get("product") == "aws"]
 
 
-def as_table(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], context: dict[str, Any]) -> None:
-    """The tables of Athena: CloudTrail's by AWS's own statement, and the lake's context."""
-    for macro in _MACROS:
-        con.execute(macro)
-    names = ", ".join(f"{name.lower()} varchar" for name in (*_TEXTS, *_JSON))
-    con.execute(f"create table cloudtrail_logs ({names}, useridentity {_IDENTITY})")
-    for event in events:
-        texts = [_text(event.get(name)) for name in _TEXTS]
-        texts += [None if event.get(name) is None else json.dumps(event[name]) for name in _JSON]
-        marks = ", ".join("?" for _ in texts)
-        identity = json.dumps(_lowered(event.get("userIdentity") or {}))
-        con.execute(
-            f"insert into cloudtrail_logs select {marks}, from_json(?::json, ?)",
-            [*texts, identity, json.dumps(_structure())],
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session with Athena's functions and its tables: CloudTrail's by AWS's own statement, and the lake's context."""
+    with engine.session() as opened:
+        for macro in _MACROS:
+            opened.execute(macro)
+        names = ", ".join(f"{name.lower()} varchar" for name in (*_TEXTS, *_JSON))
+        opened.execute(f"create table cloudtrail_logs ({names}, useridentity {_IDENTITY})")
+        opened.execute(
+            'create table audit_context (provider varchar, event_id varchar, "context.ticket.state" varchar, '
+            '"context.asn.state" varchar, '
+            '"context.asn.number" bigint, "context.indicator.state" varchar, "context.indicator.decision" varchar)'
         )
+        yield opened
+
+
+def deliver(con: duckdb.DuckDBPyConnection, events: list[dict[str, Any]], context: dict[str, Any]) -> None:
+    """Let the tables hold these events and what is known of them, and nothing else."""
+    given = {name: [_text(event.get(name)) for event in events] for name in _TEXTS}
+    given |= {name: [_dumped(event.get(name)) for event in events] for name in _JSON}
+    given["identity"] = [json.dumps(_lowered(event.get("userIdentity") or {})) for event in events]
+    con.register("delivered", _texts(given))
+    known = {field: [told.get(field, unsaid) for told in context.values()] for field, unsaid in _CONTEXT.items()}
+    known = {name: [None if value is None else str(value) for value in values] for name, values in known.items()}
+    con.register("known", _texts({"event_id": list(context), **known}))
+    con.execute("truncate cloudtrail_logs")
     con.execute(
-        'create table audit_context (provider varchar, event_id varchar, "context.ticket.state" varchar, '
-        '"context.asn.state" varchar, '
-        '"context.asn.number" bigint, "context.indicator.state" varchar, "context.indicator.decision" varchar)'
+        f"insert into cloudtrail_logs select {', '.join((*_TEXTS, *_JSON))}, from_json(identity::json, ?) "
+        "from delivered",
+        [json.dumps(_structure())],
     )
-    for identity, told in context.items():
-        con.execute(
-            "insert into audit_context values ('aws', ?, ?, ?, ?, ?, ?)",
-            [
-                identity,
-                told.get("context.ticket.state", "unknown"),
-                told.get("context.asn.state", "unknown"),
-                told.get("context.asn.number"),
-                told.get("context.indicator.state", "unknown"),
-                told.get("context.indicator.decision"),
-            ],
-        )
+    con.execute("truncate audit_context")
+    con.execute("insert into audit_context select 'aws', * from known")
+
+
+def _texts(columns: dict[str, list[str | None]]) -> pa.Table:
+    return pa.table(columns, pa.schema([(name, pa.string()) for name in columns]))
 
 
 def _structure() -> dict[str, Any]:
@@ -110,12 +125,16 @@ def _lowered(value: Any) -> Any:
     return {key.lower(): _lowered(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
+def _dumped(value: Any) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
 def _text(value: Any) -> str | None:
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_query_tells_the_samples_apart_as_the_rule_does(name: str) -> None:
+def test_a_query_tells_the_samples_apart_as_the_rule_does(name: str, con: duckdb.DuckDBPyConnection) -> None:
     rule, one = rules().rule(name), compiled(name)
     for sample in rule.samples:
         events, context = [], {}
@@ -124,16 +143,16 @@ def test_a_query_tells_the_samples_apart_as_the_rule_does(name: str) -> None:
             context[str(number)] = sample.context.get(str(event.get("eventID")), {})
             changed["eventID"] = str(number)
             events.append(changed)
-        with engine.session() as con:
-            as_table(con, events, context)
-            fired = len(con.execute(runnable(one.text)).fetchall()) > 0
+        deliver(con, events, context)
+        assert con.execute("select count(*) from cloudtrail_logs").fetchall() == [(len(events),)]
+        fired = len(con.execute(runnable(one.text)).fetchall()) > 0
         if one.verdict == EXACT or {d.code for d in one.deviations} == {"context.lookup"}:
             assert fired == (sample.kind == POSITIVE), sample.name
         elif sample.kind == POSITIVE:
             assert fired, sample.name  # a nearest query finds at least what the rule finds
 
 
-def test_a_count_slides_over_the_border_of_any_window() -> None:
+def test_a_count_slides_over_the_border_of_any_window(con: duckdb.DuckDBPyConnection) -> None:
     """Half of the events in the last minutes of an hour, half in the first of the next: tumbling windows miss them."""
     rule = rules().rule("mass-object-read")
     sample = next(sample for sample in rule.samples if sample.kind == POSITIVE)
@@ -144,11 +163,10 @@ def test_a_count_slides_over_the_border_of_any_window() -> None:
         event = copy.deepcopy(base) | {"eventID": str(number), "eventTime": f"2025-10-21T{hour:02}:{minute:02}:00Z"}
         event["requestParameters"]["key"] = f"object-{number}"
         events.append(event)
-    with engine.session() as con:
-        as_table(con, events, {})
-        assert con.execute(runnable(compiled("mass-object-read").text)).fetchall()
-        windows = con.execute(
-            "select count(distinct json_extract_string(requestparameters, '$.key')) from cloudtrail_logs "
-            "group by time_bucket(interval 10 minute, eventtime::timestamptz)"
-        ).fetchall()
-        assert max(count for (count,) in windows) < 100
+    deliver(con, events, {})
+    assert con.execute(runnable(compiled("mass-object-read").text)).fetchall()
+    windows = con.execute(
+        "select count(distinct json_extract_string(requestparameters, '$.key')) from cloudtrail_logs "
+        "group by time_bucket(interval 10 minute, eventtime::timestamptz)"
+    ).fetchall()
+    assert max(count for (count,) in windows) < 100

@@ -14,6 +14,7 @@ import pyarrow as pa
 import yaml
 
 from intelsec_assets.detections.audit import framing
+from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.audit.typed import Delivery, typed
 from intelsec_assets.detections.sigma.rules import RuleSet, load_any
 from intelsec_assets.detections.sigma.rules_reading import MAX_DOCUMENTS
@@ -94,9 +95,9 @@ def event(
 
 
 def landed(con: duckdb.DuckDBPyConnection, events: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The events as rows of cloud_audit_events, read as a delivered file is."""
+    """The events as rows of cloud_audit_events, read as a delivered file is and built as a day is."""
     lines = "".join(json.dumps(one) + "\n" for one in events).encode()
     delivery = Delivery("trail", "aws", "events.json", _DELIVERED)
     read = typed(con, [(frame, delivery) for frame in framing.frames([lines])])
     assert not read.odd, read.odd
-    return read.table
+    return with_parts(con.from_arrow(read.table)).to_arrow_table()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from benchmarks import sigma_events, sigma_rules
 from intelsec_assets import engine
+from intelsec_assets.detections.audit.fields import PART_COLUMNS
 from intelsec_assets.detections.findings import finding_id
 from intelsec_assets.detections.sigma.rules import RuleMeta, RuleSet, load_any
 from intelsec_assets.detections.sigma.scan import matching, routing
@@ -414,6 +415,96 @@ def test_a_counted_rule_makes_findings_of_its_own_only_with_generate(
     loud = rows(run(con, burst_rules(tmp_path / "b", generate=True), events))
     assert [found["kind"] for found in silent] == ["correlation"]
     assert sorted(found["kind"] for found in loud) == ["correlation", "event", "event", "event"]
+
+
+def test_evidence_of_a_burst_is_of_its_rules_whatever_else_is_asked(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The rules it counts are of two passes, and the passes read fields of other rules too."""
+    both = (
+        rule("made", {"eventName": "CreateUser"}),
+        rule("given", {"eventName": "AttachUserPolicy", "requestParameters.policyArn|contains": "Admin"}),
+        correlation("made and given", ["made", "given"], "temporal", **{"group-by": ["userIdentity.arn"]}),
+    )
+    other = rule("elsewhere", {"awsRegion": "nowhere", "userAgent": "none"})
+    events = [
+        event(0, "AttachUserPolicy", requestParameters__policyArn="arn:aws:iam::aws:policy/Admin"),
+        event(1, "CreateUser"),
+    ]
+    expected = {
+        "eventName": "AttachUserPolicy",
+        "requestParameters.policyArn": "arn:aws:iam::aws:policy/Admin",
+        "userIdentity.arn": "arn:aws:iam::111122223333:user/ada",
+    }
+
+    for number, rules in enumerate((both, (*both, other))):
+        (found,) = rows(run(con, rule_set(tmp_path / str(number), *rules), events))
+        assert dict(found["evidence"]) == expected
+
+
+def test_evidence_of_an_event_that_rules_of_two_passes_match_has_the_fields_of_both(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rules = rule_set(
+        tmp_path,
+        rule("made", {"eventName": "CreateUser"}),
+        rule("named", {"requestParameters.userName": "x"}),
+        correlation("both at once", ["made", "named"], "temporal", **{"group-by": ["userIdentity.arn"]}),
+    )
+
+    (found,) = rows(run(con, rules, [event(0, "CreateUser", requestParameters__userName="x")]))
+
+    assert dict(found["evidence"]) == {
+        "eventName": "CreateUser",
+        "requestParameters.userName": "x",
+        "userIdentity.arn": "arn:aws:iam::111122223333:user/ada",
+    }
+
+
+def test_what_was_asked_is_found_in_its_column_as_in_the_event(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    rules = rule_set(tmp_path, *sigma_rules.rules(200))
+    events = [
+        sigma_events.made_event(chance) | {"eventID": str(n), "eventTime": "2026-03-15T10:00:00Z"} for n in range(3_000)
+    ]
+    table = landed(con, events)
+    bare = table.drop_columns(list(PART_COLUMNS))
+
+    with_parts, without = (scan(con, rules, con.from_arrow(one)) for one in (table, bare))
+
+    assert sum(with_parts.matches.values()) > 100
+    assert with_parts.matches == without.matches
+    assert rows(with_parts) == rows(without)
+
+
+def test_a_rule_over_the_score_of_an_indicator_says_that_it_does_not_know_indicators(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The score alone does not say whether indicators could be read."""
+    rules = rule_set(
+        tmp_path,
+        rule(
+            "low",
+            {"eventName": "CreateUser"},
+            "selection and not scored",
+            also={"scored": {"context.indicator.score|gte": 0.5}},
+        ),
+    )
+
+    (found,) = rows(run(con, rules, [event(0, "CreateUser")]))
+
+    assert found["certainty"] == "context_unknown"
+
+
+def test_an_event_that_names_no_service_is_asked_by_its_operation(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    nameless = event(0, "CreateUser")
+    del nameless["eventSource"]
+
+    found = rows(run(con, rule_set(tmp_path, rule("made", {"eventName": "CreateUser"})), [nameless, event(1, "Other")]))
+
+    assert [one["event_ids"] for one in found] == [[nameless["eventID"]]]
 
 
 def test_a_correlation_of_correlations_is_found(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -253,12 +253,13 @@ def _burst_events(matches: Matches, prepared: Prepared) -> None:
     con = matches.con
     for correlation in prepared.correlations:
         counted = {prepared.by_id[rule_id].number for rule_id in correlation.compiled.referenced}
+        told = {*correlation.shows, *correlation.looks_at}
         for number, asked in enumerate(matches.passes):
             there = sorted(counted & {rule.number for rule in asked.rules})
             if there:
                 con.execute(
-                    f"insert into sigma_burst_events select u.burst, m.event_id, m.event_time, {_FACTS}, "
-                    f"{_values(asked.needs)} "
+                    f"insert into sigma_burst_events select u.burst, {number}, m.event_id, "
+                    f"m.event_time, {_FACTS}, {_values([name for name in asked.needs if name in told])} "
                     "from (select burst, unnest(event_ids) as event_id from sigma_bursts "
                     f"where rule = {correlation.number}) u "
                     f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "

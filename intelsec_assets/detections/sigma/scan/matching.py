@@ -82,8 +82,7 @@ def _slices(con: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> list[
     lower = [f"e.event_time >= {edge}" for edge in edges]
     upper = [f"e.event_time < {edge}" for edge in edges]
     inner = [f"{low} and {high}" for low, high in zip(lower, upper[1:], strict=False)]
-    # an event without a time belongs somewhere, too
-    return [f"(e.event_time is null or {upper[0]})", *inner, lower[-1]]
+    return [upper[0], *inner, lower[-1]]
 
 
 def _where(since: datetime | None, until: datetime | None) -> str:

@@ -20,10 +20,19 @@ told as (
     join kept using (burst)
     group by burst
 ),
-first_events as (
+first_event_rows as (
     select *
     from sigma_burst_events
-    qualify row_number() over (partition by burst order by event_time, event_id) = 1
+    qualify rank() over (partition by burst order by event_time, event_id) = 1
+),
+-- an event that rules of several passes match has fields in each of them
+first_events as (
+    select
+        burst, min(account) as account, min(region) as region, min(source_address) as source_address,
+        min(resource) as resource, min(usual_entity) as usual_entity,
+        list_reduce(list("values" order by pass), lambda one, other: map_concat(one, other)) as "values"
+    from first_event_rows
+    group by burst
 )
 select
     k.rule, k.day, 'correlation', to_json(k.group_values)::varchar, k.event_ids[1], map(k.group_by, k.group_values),

@@ -17,7 +17,7 @@ select
     noise_budget, value,
     -- most rules tell no more than their evidence
     case
-        when cardinality("values") = len(evidence) then "values"
+        when map_keys("values") = evidence then "values"
         else map_from_entries(list_transform(evidence, lambda name: {{'k': name, 'v': "values"[name]}}))
     end as evidence
 from named

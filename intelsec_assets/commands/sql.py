@@ -1,4 +1,4 @@
-"""`intelsec sql`: one query on the published warehouse, its answer as a table, CSV, JSON or Parquet.
+"""`intelsec sql`: one query on the published warehouse or on the lake, its answer as a table, CSV, JSON or Parquet.
 
 The query runs in a process of its own that can do no harm (`kpis.warehouse.reading`); here are arguments and files.
 """
@@ -34,6 +34,7 @@ from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.reading import (
     MEMORY,
     SECONDS,
+    LakeTables,
     LimitReached,
     NotPublished,
     QueryFailed,
@@ -73,14 +74,18 @@ def sql(
     ] = None,
     memory: Annotated[str, typer.Option("--memory", help="Memory for the query, for example 2GB.")] = MEMORY,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that the query may work.")] = SECONDS,
+    lake: Annotated[
+        bool, typer.Option("--lake", help="Ask the tables of the lake, all their days, not the published warehouse.")
+    ] = False,
     day: SnapshotDay = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
     """One query on the published warehouse: read only, no files, within limits of time and memory.
 
-    What there is to ask: intelsec tables. Exit code 1 when the query hits a limit, 2 when it is wrong or does more than
-    read, 3 when nothing is published.
+    What there is to ask: intelsec tables. With --lake it is the tables behind it, events and alerts among them, as the
+    UI names them. Exit code 1 when the query hits a limit, 2 when it is wrong or does more than read, 3 when nothing is
+    published.
 
     Example: intelsec sql "select decision, count(*) from fct_indicator_day where day = date '2026-03-15' group by all"
     """
@@ -88,17 +93,22 @@ def sql(
     form = _form(form, output, json=json)
     settings = workspace_settings(data)
     folder, pinned = WarehouseFolder(settings.home), day_option(day)
+    if lake and pinned is not None:
+        fail("--lake and --day exclude each other: in the lake ask for `where day = date '…'`", WRONG_USE)
+    tables = LakeTables(settings.lake)
     limit = limit or (MOST_IN_A_TABLE if form is Format.TABLE else None)
     try:
         with (
             _target(output, form, overwrite=overwrite) as out,
-            query(folder, asked, day=pinned, memory=memory, seconds=timeout, limit_rows=limit) as result,
+            query(
+                tables if lake else folder, asked, day=pinned, memory=memory, seconds=timeout, limit_rows=limit
+            ) as result,
         ):
             rows = _write(result, form, out, output)
             manifest = result.manifest
             is_cut = result.is_cut
     except QueryFailed as error:
-        fail(_with_hint(folder, pinned, str(error), asked), WRONG_USE)
+        fail(_of_lake(tables, str(error)) if lake else _with_hint(folder, pinned, str(error), asked), WRONG_USE)
     except LimitReached as error:
         fail(f"{error}: --memory, --timeout, --limit", FOUND_SOMETHING)
     except NotPublished as error:
@@ -195,6 +205,10 @@ def write_table(result: Result, out: TextIO) -> int:
             console.print(table)
         out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     return table.row_count
+
+
+def _of_lake(tables: LakeTables, message: str) -> str:
+    return f"{message}\ntables of the lake: {', '.join(tables.names())}" if "does not exist" in message else message
 
 
 def _with_hint(folder: WarehouseFolder, day: date | None, message: str, asked: str) -> str:

@@ -22,6 +22,7 @@ from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.publish import publish_snapshot
 from intelsec_assets.kpis.warehouse.query_frames import FAILED, REFUSED
 from intelsec_assets.kpis.warehouse.reading import (
+    LakeTables,
     LimitReached,
     NotPublished,
     QueryFailed,
@@ -46,10 +47,65 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> WarehouseFolder:
     return made
 
 
-def ask(source: WarehouseFolder | Path, sql: str, **more: Any) -> None:
+def ask(source: WarehouseFolder | LakeTables | Path, sql: str, **more: Any) -> None:
     with query(source, sql, **more) as result:
         for _ in result.batches():
             pass
+
+
+# ---------------------------------------------------------------- the lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> LakeTables:
+    """Two days of alerts, the newer with a column more, and a feed; a file beside them that is nobody's business."""
+    root = tmp_path / "lake"
+    for table in ("alerts", "feeds/tally-list"):
+        (root / table).mkdir(parents=True)
+    with duckdb.connect() as con:
+        con.execute(f"copy (select date '2026-03-01' as day, 'a1' as id) to '{root}/alerts/2026-03-01.parquet'")
+        con.execute(f"copy (select date '2026-03-02' as day, 'a2' as id, 7 as n) to '{root}/alerts/2026-03-02.parquet'")
+        con.execute(f"copy (select 5 as line) to '{root}/feeds/tally-list/2026-03-01.parquet'")
+    (root / "secret.txt").write_text("secret")
+    return LakeTables(root)
+
+
+def test_the_lake_is_asked_over_all_its_days_whatever_columns_they_have(lake: LakeTables) -> None:
+    with query(lake, "select id, n from Alerts order by day") as result:
+        assert list(result.rows()) == [("a1", None), ("a2", 7)]
+        assert result.manifest is None
+    with query(lake, 'select line from "feeds/tally-list"') as result:
+        assert list(result.rows()) == [(5,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("select * from read_text('{root}/secret.txt'), alerts", "no files"),
+        ("select * from read_text('/etc/passwd'), alerts", "no files"),
+        ("select * from glob('{root}/*'), alerts", "no files"),
+        ("copy (from alerts) to '{root}/alerts/2026-03-01.parquet'", "COPY is not allowed"),
+        ("attach '{root}/alerts/2026-03-01.parquet' as x", "ATTACH is not allowed"),
+    ],
+)
+def test_of_the_lake_a_query_reads_its_tables_and_nothing_else(lake: LakeTables, sql: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        ask(lake, sql.format(root=lake.root))
+
+
+def test_an_unknown_table_of_the_lake_is_wrong_and_an_empty_lake_has_a_way_out(
+    lake: LakeTables, tmp_path: Path
+) -> None:
+    with pytest.raises(QueryFailed, match="alarms does not exist"):
+        ask(lake, "select * from alarms")
+    with pytest.raises(NotPublished, match="holds no table yet"):
+        ask(LakeTables(tmp_path / "nowhere"), "select 1")
+
+
+def test_a_damaged_file_of_the_lake_is_named_with_the_way_out(lake: LakeTables) -> None:
+    (lake.root / "alerts/2026-03-02.parquet").write_bytes(b"cut off")
+    with pytest.raises(NotPublished, match=r"2026-03-02.parquet' too small .*\. Build the day again: intelsec run"):
+        ask(lake, "select * from alerts")
 
 
 # ---------------------------------------------------------------- answers

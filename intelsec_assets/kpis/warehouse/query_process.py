@@ -119,14 +119,26 @@ def _open(order: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         )
         con.execute("set timezone = 'UTC'")
         con.execute("set enable_progress_bar = false")
-        # under one name whichever snapshot it is, so that `intelsec.main.about` holds for a pinned day too
-        con.execute(f"attach {sql_text(order['file'])} as intelsec (read_only)")
-        con.execute("use intelsec")
+        if order["file"] is None:
+            _lay_out(con, order["tables"])
+        else:
+            # under one name whichever snapshot it is, so that `intelsec.main.about` holds for a pinned day too
+            con.execute(f"attach {sql_text(order['file'])} as intelsec (read_only)")
+            con.execute("use intelsec")
         con.execute("set enable_external_access = false")
         con.execute("set lock_configuration = true")
     except duckdb.Error as error:
-        raise _NoAnswer(DAMAGED, str(error)) from error
+        raise _NoAnswer(DAMAGED, str(error).splitlines()[0]) from error  # what follows quotes statements of our own
     return con
+
+
+def _lay_out(con: duckdb.DuckDBPyConnection, tables: Mapping[str, list[str]]) -> None:
+    """Tables of a lake as views over their files, and no other file within reach; older days may lack a column."""
+    for name, files in tables.items():
+        listed = ", ".join(map(sql_text, files))
+        con.execute(f'create view "{name}" as from read_parquet([{listed}], union_by_name = true)')
+    reachable = ", ".join(sql_text(file) for files in tables.values() for file in files)
+    con.execute(f"set allowed_paths = [{reachable}]")
 
 
 def _manifest(con: duckdb.DuckDBPyConnection) -> Any:

@@ -1,4 +1,4 @@
-"""Queries on a published snapshot that can do no harm: one SELECT, read only, no files, bounded in time and memory.
+"""Queries on a published snapshot, or on the lake, that can do no harm: one SELECT, read only, no other files, bounded.
 
 The process in which such a query runs is `query_process`; how a result is written out is in `results`.
 """
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,29 @@ class QueryFailed(ReadingError):
 
 class LimitReached(ReadingError):
     """The query takes more time or memory than it was given."""
+
+
+@dataclass(frozen=True)
+class LakeTables:
+    """The tables of a lake: a folder each below `root`, with a Parquet file a day."""
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """Tables that have a day, in order; those of feeds are `feeds/NAME`."""
+        return sorted({file.parent.relative_to(self.root).as_posix() for file in self.root.glob("**/*.parquet")})
+
+    def files_for(self, sql: str) -> dict[str, list[str]]:
+        """Files of the tables that the query may speak of, by table. Raises NotPublished for an empty lake."""
+        names = self.names()
+        if not names:
+            raise NotPublished(f"{self.root} holds no table yet. Build some: intelsec run")
+        asked = sql.lower()
+        return {
+            name: sorted(str(file.resolve()) for file in (self.root / name).glob("*.parquet"))
+            for name in names
+            if name.lower() in asked
+        }
 
 
 class Result:
@@ -113,7 +137,7 @@ class Result:
 
 @contextmanager
 def query(
-    source: WarehouseFolder | Path,
+    source: WarehouseFolder | LakeTables | Path,
     sql: str,
     *,
     day: date | None = None,
@@ -124,12 +148,13 @@ def query(
 ) -> Iterator[Result]:
     """Answer one SELECT of somebody we do not know, in a process of its own that ends with the block.
 
-    `source` is a warehouse folder (its published file, or the last snapshot of `day`) or a file. `seconds` counts the
-    query's work, not the reader's pauses. Raises NotPublished, Refused, QueryFailed or LimitReached, also on the way
-    through the rows.
+    `source` is a warehouse folder (its published file, or the last snapshot of `day`), a file, or the tables of a lake.
+    `seconds` counts the query's work, not the reader's pauses. Raises NotPublished, Refused, QueryFailed or
+    LimitReached, also on the way through the rows.
     """
     order = {
-        "file": str(_file(source, day).resolve()),
+        "file": None if isinstance(source, LakeTables) else str(_file(source, day).resolve()),
+        "tables": source.files_for(sql) if isinstance(source, LakeTables) else {},
         "sql": sql,
         "parameters": list(parameters),
         "memory": memory,
@@ -270,6 +295,8 @@ class _QueryProcess:
                 raise Refused(text)
             case frames.TIME | frames.MEMORY:
                 raise LimitReached(_advice(text))
+            case frames.DAMAGED if self._order["file"] is None:
+                raise NotPublished(f"the lake cannot be read: {text}. Build the day again: intelsec run --day DAY")
             case frames.DAMAGED:
                 raise NotPublished(f"the published file cannot be read: {text}. Publish again: intelsec run")
             case _:

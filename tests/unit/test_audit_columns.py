@@ -236,7 +236,35 @@ def test_columns_of_a_google_entry(shape: str) -> None:
 
     (row,) = rows(data.encode(), provider="gcp")
 
-    assert {name: row[name] for name in GCP_COLUMNS} == GCP_COLUMNS
+    expected = GCP_COLUMNS | ({"anomalies": ["wrapped_by_pubsub"]} if shape == "pubsub" else {})
+    assert {name: row[name] for name in GCP_COLUMNS} == expected
+
+
+@pytest.mark.parametrize("changes", [{}, {"insertId": None}, {"severity": 'ein "Fehler" aus Köln'}])
+def test_what_pubsub_wraps_is_the_entry_itself(changes: dict[str, Any]) -> None:
+    entry = {**GCP_ENTRY, **changes}
+
+    bare, wrapped_one = (only(one, "gcp") for one in (entry, {"data": entry}))
+
+    assert json.loads(wrapped_one["event"]) == entry
+    assert wrapped_one["anomalies"] == sorted([*bare["anomalies"], "wrapped_by_pubsub"])
+    assert {**wrapped_one, "anomalies": bare["anomalies"]} == bare
+
+
+def test_wrapped_entries_among_bare_ones_each_keep_their_place() -> None:
+    entries = [{**GCP_ENTRY, "insertId": str(number)} for number in range(4)]
+    mixed = [entries[0], {"data": entries[1]}, {"data": {**entries[2], "severity": float("nan")}}, entries[3]]
+
+    found = rows(lines(mixed), provider="gcp")
+
+    assert [json.loads(row["event"])["insertId"] for row in found] == ["0", "1", "2", "3"]
+    assert ["wrapped_by_pubsub" in row["anomalies"] for row in found] == [False, True, True, False]
+
+
+def test_an_entry_with_data_of_its_own_is_not_taken_for_a_wrapper() -> None:
+    row = only({**GCP_ENTRY, "data": {"protoPayload": {"methodName": "harmless"}}}, "gcp")
+
+    assert (row["event_name"], row["anomalies"]) == (GCP_COLUMNS["event_name"], [])
 
 
 def test_a_google_entry_that_succeeded_has_no_error() -> None:

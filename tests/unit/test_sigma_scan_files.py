@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from typer.testing import CliRunner
 from intelsec_assets import engine
 from intelsec_assets.cli import app
 from intelsec_assets.commands.faces import DONE, FOUND_SOMETHING, WRONG_USE
+from intelsec_assets.detections.audit import framing
+from intelsec_assets.detections.audit.parts import with_parts
+from intelsec_assets.detections.audit.typed import Delivery, typed
 from intelsec_assets.detections.sigma.rules import load_any
 from intelsec_assets.detections.sigma.scan.files import scan_files
 from intelsec_assets.detections.sigma.scan.scanning import scan
@@ -77,6 +82,116 @@ def test_files_and_the_lake_give_the_same_findings(rules: Path, tmp_path: Path) 
         of_lake = scan(con, load_any([rules]), con.from_arrow(landed(con, EVENTS))).findings
     kept = [name for name in of_files.column_names if name != "resource"]  # files are not asked for it
     assert of_files.select(kept).equals(of_lake.select(kept))
+
+
+def google(number: int, **payload: Any) -> dict[str, Any]:
+    return {
+        "insertId": f"g{number}",
+        "timestamp": f"2026-03-15T10:{number:02}:00Z",
+        "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",
+        "resource": {"type": "service_account", "labels": {"project_id": "p", "email_id": "robot"}},
+        "protoPayload": {
+            "serviceName": "iam.googleapis.com",
+            "methodName": "google.iam.admin.v1.CreateServiceAccountKey",
+            "authenticationInfo": {"principalEmail": "ada@example.org"},
+            "requestMetadata": {"callerIp": "198.51.100.7"},
+            "authorizationInfo": [{"permission": "iam.serviceAccountKeys.create", "granted": True}],
+            "request": {"name": "asked", "both": "1"},
+            "response": {"name": "answered", "both": "1"},
+            "metadata": {"name": "told"},
+            **payload,
+        },
+    }
+
+
+def azure(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "time": f"2026-03-15T10:{number:02}:00Z",
+        "resourceId": "/SUBSCRIPTIONS/0A/X",
+        "operationName": "MICROSOFT.X/Y/WRITE",
+        "category": "Administrative",
+        "eventDataId": f"z{number}",
+        "resultType": "Success",
+        "callerIpAddress": "198.51.100.7",
+        "properties": {"asked": "it"},
+        **more,
+    }
+
+
+def a_rule_each(names: Mapping[str, Any], *, product: str) -> list[dict[str, Any]]:
+    """A rule a field, called as that is."""
+    return [rule(name, {name: value}, logsource={"product": product}) for name, value in names.items()]
+
+
+Matched = dict[str, set[str]]
+
+
+def matched_everywhere(
+    folder: Path, rules: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], provider: str
+) -> Matched:
+    """Ids of the events by title of the rule that matched them, the same in the lake, without its parts, in files."""
+    written = write(folder / "rules", rules)
+    lines = "".join(json.dumps(one) + "\n" for one in events).encode()
+    (folder / "lines").mkdir()
+    (folder / "lines" / "events.ndjson").write_bytes(lines)
+    (folder / "list").mkdir()
+    (folder / "list" / "events.json").write_text(json.dumps(list(events)), encoding="utf-8")
+    delivery = Delivery("trail", provider, "events.json", datetime(2100, 1, 1, tzinfo=UTC))
+    with engine.session() as con:
+        rows = typed(con, [(frame, delivery) for frame in framing.frames([lines])]).table
+        con.register("landed", rows)
+        lake = con.table("landed")
+        found = [
+            scan(con, load_any([written]), with_parts(lake)),
+            scan(con, load_any([written]), lake),
+            *(scan_files(con, [written], [folder / name]).result for name in ("lines", "list")),
+        ]
+    matches = [by_title(one.findings.to_pylist()) for one in found]
+    assert matches[1:] == matches[:1] * 3
+    return matches[0]
+
+
+def by_title(findings: list[dict[str, Any]]) -> Matched:
+    ids: Matched = {}
+    for finding in findings:
+        ids.setdefault(finding["rule_title"], set()).update(finding["event_ids"])
+    return ids
+
+
+GOOGLE: dict[str, Any] = {
+    "protoPayload.methodName": "google.iam.admin.v1.CreateServiceAccountKey",
+    "data.protoPayload.methodName": "google.iam.admin.v1.CreateServiceAccountKey",
+    "gcp.audit.service_name": "iam.googleapis.com",
+    "protoPayload.request.name": "asked",
+    "data.protoPayload.request.name": "asked",
+    "protoPayload.response.name": "answered",
+    "protoPayload.metadata.name": "told",
+    "protoPayload.authorizationInfo.permission|contains": "serviceAccountKeys",
+    "protoPayload.status.code|exists": False,
+    "resource.labels.email_id": "robot",
+    "data.resource.labels.email_id": "robot",
+    "data.insertId|startswith": "g",
+    "protoPayload.request.both|fieldref": "protoPayload.response.both",
+}
+
+
+def test_google_entries_match_alike_bare_and_as_pubsub_wraps_them(tmp_path: Path) -> None:
+    events = [google(1), {"data": google(2)}]
+
+    found = matched_everywhere(tmp_path, a_rule_each(GOOGLE, product="gcp"), events, "gcp")
+
+    assert {name: len(ids) for name, ids in found.items()} == dict.fromkeys(GOOGLE, 2)
+
+
+def test_a_refused_creation_makes_no_finding_however_it_is_wrapped(tmp_path: Path) -> None:
+    refused = {"status": {"code": 7, "message": "PERMISSION_DENIED"}}
+    events = [google(1, **refused), {"data": google(2, **refused)}, {"data": google(3, status={})}]
+    (tmp_path / "events.json").write_text(json.dumps(events), encoding="utf-8")
+    with engine.session() as con:
+        own = Path("detections/sigma/gcp-service-account-key-without-ticket/rule.yml")
+        found = scan_files(con, [own], [tmp_path / "events.json"]).result.findings
+
+    assert found.column("event_ids").to_pylist() == [["g3@2026-03-15T10:03:00Z"]]
 
 
 def test_events_come_from_standard_input(rules: Path) -> None:

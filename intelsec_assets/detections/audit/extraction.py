@@ -70,6 +70,7 @@ def extract(
 ) -> tuple[pa.Table, Mask, pa.Array]:
     """Columns of the records in their order, which of them only some readers take, their texts in one way of writing.
 
+    The text of a record that is wrapped in another object is what is in that, as its column `entry` says.
     `lines` are the same records as lines of UTF-8, in pieces: of CloudTrail they are read from a file, which takes half
     as long as taking each field out of a text.
     """
@@ -84,7 +85,9 @@ def extract(
     doubtful, otherwise = np.zeros(count, bool), np.zeros(count, bool)
     doubtful[places] = flags(unusual, "is_doubtful")
     otherwise[places] = flags(unusual, "is_written_otherwise")
-    return found, doubtful, _rewritten(con, events, otherwise) if otherwise.any() else events
+    texts = _rewritten(con, events, otherwise) if otherwise.any() else events
+    entries = found.column("entry").combine_chunks()
+    return found, doubtful, texts if entries.null_count == count else pc.coalesce(entries, texts)
 
 
 def flags(found: pa.Table, name: str) -> Mask:

@@ -86,7 +86,7 @@ ALIASES: Mapping[str, str] = {
     "gcp.audit.resource_name": "protoPayload.resourceName",
     "gcp.audit.authentication_info.principal_email": "protoPayload.authenticationInfo.principalEmail",
 }
-_WRAPPED = "data.protoPayload."  # what Pub/Sub puts around a GCP entry
+_WRAPPED = "data."  # what Pub/Sub puts around a GCP entry, which is taken off when it is read
 
 # objects whose keys belong to the service that was called: any name may stand below them
 _OPEN = {
@@ -228,6 +228,9 @@ _CLOSED = {
 }
 
 
+_ENTRY = {name.split(".")[0] for name in (*_CLOSED[GCP], *_OPEN[GCP])} - {"gcp"}  # top level of a LogEntry
+
+
 def known_fields(provider: str) -> frozenset[str]:
     """Published names of a provider (aws, gcp, azure), and patterns `requestParameters.*` where any name may follow."""
     return _CLOSED[provider] | {name for open_ in _OPEN[provider] for name in (open_, f"{open_}.*")}
@@ -236,6 +239,8 @@ def known_fields(provider: str) -> frozenset[str]:
 def is_known(field: str, provider: str) -> bool:
     """Whether a provider publishes the name; names are case-sensitive, as JSON keys are."""
     known = known_fields(provider)
+    if provider == GCP:
+        field = _resolved(field)
     return field in known or any("*" in name and fnmatchcase(field, name) for name in known)
 
 
@@ -354,8 +359,9 @@ def quoted(name: str) -> str:
 
 @cache
 def _resolved(field: str) -> str:
-    if field.startswith(_WRAPPED):
-        field = field.removeprefix("data.")
+    inner = field.removeprefix(_WRAPPED)
+    if inner.split(".")[0] in _ENTRY:
+        field = inner
     return ALIASES.get(field, field)
 
 

@@ -37,6 +37,7 @@ _BITS = (
     "no_event_id",
     "ahead_of_delivery",
     "delivery_name_disagrees",
+    "wrapped_by_pubsub",
     addresses.SERVICE_AS_ADDRESS,
     addresses.INVALID_ADDRESS,
     addresses.NO_ADDRESS,
@@ -266,6 +267,7 @@ def _rows(
         + _BIT["no_arn"] * flags(found, "has_no_arn")
         + _BIT["other_time_field"] * flags(found, "has_other_time")
         + _BIT["no_event_id"] * missing
+        + _BIT["wrapped_by_pubsub"] * pc.is_valid(found.column("entry")).combine_chunks().to_numpy(zero_copy_only=False)
         + _BIT["ahead_of_delivery"] * ((times > delivered) & (times <= delivered + _AHEAD_MICROS))
         + _BIT["delivery_name_disagrees"] * (times > delivered + _AHEAD_MICROS)
         + (address_bits | name_bits | _BIT["wrong_type"] * flags(found, "has_wrong_type"))

@@ -107,5 +107,6 @@ select
     who."type" is null as has_no_type,
     who.arn is null as has_no_arn,
     coalesce("readOnly" not in ('true', 'false'), false)
-    or coalesce(left(who.arn, 1) in ('{', '['), false) as has_wrong_type
+    or coalesce(left(who.arn, 1) in ('{', '['), false) as has_wrong_type,
+    null::varchar as entry -- no delivery of CloudTrail wraps an event in another object
 from named

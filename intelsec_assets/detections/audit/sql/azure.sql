@@ -62,6 +62,7 @@ select
     false as has_other_time,
     coalesce(x[18], x[29], x[30], case when user_name like '%@%' then 'User' end) is null as has_no_type,
     coalesce(user_name, object_id, application) is null as has_no_arn,
-    coalesce(left(x[8], 1) in ('{', '['), false) as has_wrong_type
+    coalesce(left(x[8], 1) in ('{', '['), false) as has_wrong_type,
+    null::varchar as entry
 from named
 order by place

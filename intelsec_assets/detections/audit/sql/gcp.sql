@@ -1,20 +1,27 @@
 -- Google Cloud audit log entries (LogEntry with protoPayload, or what Pub/Sub puts around one) as columns.
 with bare as (
     -- Pub/Sub through EventBridge and Eventarc: {"data": {entry}}
-    select place, coalesce(json_extract(event, '$."data"."protoPayload"') is not null, false) as is_wrapped, event
+    select
+        place,
+        case
+            when
+                json_extract(event, '$."data"."protoPayload"') is not null
+                and json_extract(event, '$."protoPayload"') is null
+                then json_extract(event, '$."data"')::varchar
+        end as entry,
+        event
     from framed
 ),
 
 entries as (
-    select
-        place,
-        case when is_wrapped then json_extract(event, '$."data"')::varchar else event end as event
+    select place, entry, coalesce(entry, event) as event
     from bare
 ),
 
 extracted as (
     select
         place,
+        entry,
         json_extract_string(event, [
             '$."insertId"', '$."timestamp"', '$."receiveTimestamp"', '$."protoPayload"."serviceName"',
             '$."protoPayload"."methodName"', '$."logName"', '$."resource"."labels"."location"',
@@ -70,6 +77,7 @@ select
     x[2] is null and x[3] is not null as has_other_time,
     x[12] is null and x[13] is null as has_no_type,
     x[12] is null and x[13] is null as has_no_arn,
-    coalesce(left(x[12], 1) in ('{', '['), false) as has_wrong_type
+    coalesce(left(x[12], 1) in ('{', '['), false) as has_wrong_type,
+    entry
 from extracted
 order by place

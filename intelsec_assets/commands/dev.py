@@ -29,8 +29,11 @@ def dev(data: Data = None, port: Port = 3000) -> None:
 
     settings = workspace_settings(data)
     prepare_instance(settings.dagster_home, settings.instance)
-    people.print(f"workspace {settings.home}, data {settings.source_name}; UI on http://localhost:{port}")
+    said = f"workspace {settings.home}, data {settings.source_name}; UI on http://localhost:{port}"
+    people.print(said, markup=False, soft_wrap=True)
     dagster = Path(sys.executable).with_name("dagster")
     arguments = ["dev", "-w", str(REPOSITORY / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home)}
+    # Dagster would advise people to start it otherwise: they started it so
+    environment.setdefault("PYTHONWARNINGS", "ignore:Function `dev_command` is superseded")
     os.execve(dagster, [str(dagster), *arguments], environment)  # noqa: S606  our own argv, no shell

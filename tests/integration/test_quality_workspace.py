@@ -322,9 +322,9 @@ def test_without_the_extra_the_command_names_what_installs_it_and_goes_on(
 
     assert code == 1  # the gate has something to say all the same
     assert "not evaluated (2): list-one, table-two" in told
-    assert "great_expectations not installed. Install: uv sync --inexact --extra quality" in told
+    assert "great_expectations not installed; install the extra `quality`: " in told
     assert place.here(monkeypatch, "quality", "--evaluate") == 3
-    assert "uv sync --inexact --extra quality" in capsys.readouterr().err
+    assert "uv sync --frozen --inexact --extra quality" in capsys.readouterr().err
     with pytest.raises(QualityPartMissing):
         verdicts_of(place, "list-one")
 
@@ -423,7 +423,7 @@ def test_without_the_extra_a_check_fails_with_the_command_that_installs_it(place
 
     assert not done.success
     assert len(reasons) == 3
-    assert all("uv sync --inexact --extra quality" in reason for reason in reasons)
+    assert all("uv sync --frozen --inexact --extra quality" in reason for reason in reasons)
 
 
 @pytest.fixture(scope="module")

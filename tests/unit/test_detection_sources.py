@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_a_source_that_is_away_stops_no_other(folder: Path) -> None:
     assert [intake.events for intake in arrived.taken] == [1]
     assert list(arrived.away) == ["away"]
     assert "not/there" in arrived.away["away"]
+
+
+def test_a_bucket_without_its_package_is_away_with_how_to_install_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder.parent / "telemetry.yaml").write_text(TWO_SOURCES.replace("not/there", "s3://logs/trail"))
+    (folder.parent / "logs").mkdir()
+    for package in ("boto3", "botocore", "botocore.exceptions"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+    arrived = sources(folder).take(lambda: NOW)
+
+    assert arrived.away["away"].startswith("s3://logs/trail/ needs boto3; install the extra `s3`: ")
 
 
 @pytest.mark.parametrize(

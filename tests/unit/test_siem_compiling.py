@@ -268,4 +268,4 @@ def test_without_the_packages_the_error_names_the_extra() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert "SiemExtraMissing" in ran.stderr
-    assert "install the extra `siem`: uv sync --extra siem" in ran.stderr
+    assert "install the extra `siem`: .tools/uv/bin/uv sync --frozen --inexact --extra siem" in ran.stderr

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from intelsec_assets.detections.audit.telemetry import AuditSource
 from intelsec_assets.detections.errors import EventError
+from intelsec_assets.extras import installing
 
 _SPOOLED = 64 * 2**20  # of an S3 object this much is held in memory, the rest in a temporary file
 
@@ -160,15 +161,15 @@ class S3Inbox:
             try:
                 import boto3
             except ModuleNotFoundError:
-                raise InboxError("audit logs in S3 need boto3; install it: pip install 'intelsec[s3]'") from None
+                raise InboxError(f"s3://{self.bucket}/{self.prefix} needs boto3; {installing('s3')}") from None
             self._client = boto3.client("s3")
         return self._client
 
     def listing(self) -> Iterator[Listed]:
         """Every object, page by page. Raises InboxError."""
+        client = self.client  # first: without its package there are no exceptions of it either
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = self.client
         try:
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix):
                 for found in page.get("Contents", ()):
@@ -183,12 +184,13 @@ class S3Inbox:
     @contextmanager
     def opened(self, file: Listed) -> Iterator[BinaryIO]:
         """The object, fetched whole first: a connection that breaks off must not look like a file that does."""
+        client = self.client
         from botocore.exceptions import BotoCoreError, ClientError
         from urllib3.exceptions import HTTPError
 
         with tempfile.SpooledTemporaryFile(_SPOOLED) as spooled:
             try:
-                body = self.client.get_object(Bucket=self.bucket, Key=self.prefix + file.key)["Body"]
+                body = client.get_object(Bucket=self.bucket, Key=self.prefix + file.key)["Body"]
                 for piece in body.iter_chunks(2**20):
                     spooled.write(piece)
             except (BotoCoreError, ClientError, HTTPError, OSError) as error:

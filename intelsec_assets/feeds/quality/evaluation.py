@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from intelsec_assets.extras import installing
 from intelsec_assets.feeds.quality.batches import Batch
 from intelsec_assets.feeds.quality.expectations import Expectation, NotKnown
 from intelsec_assets.feeds.quality.verdict_text import expected_words, found_words
 from intelsec_assets.feeds.quality.verdicts import ERROR, FAILED, NO_VERDICT, PASSED, Verdict
 
 SAMPLE = 5  # rows of evidence: enough to find the cause, little enough to read
-INSTALL = "uv sync --inexact --extra quality (in another environment: pip install 'intelsec[quality]')"
 _PLACE = ("file", "line", "raw_value")
 _ROW_COUNT = "expect_table_row_count_to_be_between"
 
@@ -31,7 +31,7 @@ def require_quality_part() -> None:
     missing = [name for name in ("great_expectations", "pandas") if importlib.util.find_spec(name) is None]
     if missing:
         raise QualityPartMissing(
-            f"expectations cannot be evaluated: {' and '.join(missing)} not installed. Install: {INSTALL}"
+            f"expectations cannot be evaluated: {' and '.join(missing)} not installed; {installing('quality')}"
         )
 
 

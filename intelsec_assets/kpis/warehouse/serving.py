@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from intelsec_assets.extras import installing
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.manifest import Manifest
 from intelsec_assets.kpis.warehouse.postgresql_copy import (
@@ -145,7 +146,7 @@ def _require_driver() -> None:
     try:
         import psycopg2  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ServingError("PostgreSQL needs psycopg2: install intelsec with the extra `postgres`") from error
+        raise ServingError(f"PostgreSQL needs the package psycopg2; {installing('postgres')}") from error
 
 
 @contextmanager
@@ -153,9 +154,7 @@ def _connected(address: sa.URL) -> Iterator[Any]:
     try:
         import psycopg2
     except ModuleNotFoundError as error:
-        raise ServingError(
-            "PostgreSQL needs the package psycopg2: install intelsec with the extra `postgres`"
-        ) from error
+        raise ServingError(f"PostgreSQL needs the package psycopg2; {installing('postgres')}") from error
     said = address.translate_connect_args(username="user", database="dbname")
     connection = psycopg2.connect(
         **{"connect_timeout": _CONNECT_SECONDS, "application_name": "intelsec serving", **said, **address.query}

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from intelsec_assets.extras import installing
+
 # Longer than any transaction of ours (100 k ledger rows: seconds), shorter than a person's patience.
 BUSY_SECONDS = 30
 _BATCH = 10_000
@@ -284,9 +286,7 @@ def _postgresql(address: sa.URL) -> sa.Engine:
             connect_args={"connect_timeout": 10, "options": "-c timezone=utc", "application_name": "intelsec"},
         )
     except ModuleNotFoundError as error:
-        raise StoreError(
-            f"store {masked(address)} needs the package {error.name}: install intelsec with the extra `postgres`"
-        ) from error
+        raise StoreError(f"store {masked(address)} needs the package {error.name}; {installing('postgres')}") from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.siem.constructs import names_of
 from intelsec_assets.detections.sigma.siem.relaxing import Leaf, relaxed
 from intelsec_assets.detections.sigma.siem.targets import Target
+from intelsec_assets.extras import installing
 
 # backend of a target -> module and class that convert for it
 _CLASSES = {
@@ -74,7 +75,7 @@ def _class(backend: str) -> type:
             raise
         raise SiemExtraMissing(
             f"compiling for {backend} needs the package of its pySigma backend ({error.name} is not there); "
-            "install the extra `siem`: uv sync --extra siem, or pip install 'intelsec[siem]'"
+            f"{installing('siem')}"
         ) from error
     return type(name, (_LeavingOut, found), {})
 

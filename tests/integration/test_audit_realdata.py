@@ -15,6 +15,7 @@ import pytest
 
 from intelsec_assets.detections.audit.ad_hoc import read_events
 from intelsec_assets.detections.audit.days import build_events
+from intelsec_assets.detections.audit.fields import column
 from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.taking import Intake, take
 from intelsec_assets.detections.audit.telemetry import AuditSource
@@ -79,7 +80,8 @@ def test_files_in_place_hold_the_same_events(landed: tuple[Intake, list[dict[str
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         read = read_events(con, [realdata / "cloudtrail"], columns=["eventName", "userIdentity.arn"])
-        found = con.sql(f'select event_id, event_time, "eventName", "userIdentity.arn" from {read.table}').fetchall()
+        asked = ", ".join(column(name) for name in ("eventName", "userIdentity.arn"))
+        found = con.sql(f"select event_id, event_time, {asked} from {read.table}").fetchall()
 
     assert read.rejected == ()
     assert sorted(found, key=str) == sorted(

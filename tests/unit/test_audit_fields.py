@@ -70,7 +70,7 @@ def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_pat
             )
         ]
         files = read_events(con, [tmp_path], columns=[name])
-        from_files = con.sql(f"select \"{name}\" from {files.table} where event_id like '%1'").fetchall()
+        from_files = con.sql(f"select {fields.column(name)} from {files.table} where event_id like '%1'").fetchall()
 
     assert (column, from_json, *together) == (TEXTS[name],) * 5
     assert from_files == [(TEXTS[name],)] * 2
@@ -188,9 +188,12 @@ def test_any_files_are_one_relation_and_nothing_is_left_out(tmp_path: Path) -> N
     with connected() as con:
         found = read_events(con, [folder], columns=["eventName", "requestParameters.userName"])
         columns = con.sql(f"select * from {found.table}").columns
-        order = con.sql(f'select event_id, record, "eventName" from {found.table} order by file, record').fetchall()
+        order = con.sql(
+            f"select event_id, record, {fields.column('eventName')} from {found.table} order by file, record"
+        ).fetchall()
 
-    assert columns[:4] == ["event_id", "event_time", "eventName", "requestParameters.userName"]
+    asked = [fields.column_name(name) for name in ("eventName", "requestParameters.userName")]
+    assert columns[:4] == ["event_id", "event_time", *asked]
     assert [row[1] for row in order] == [1, 2, 1, 2, 3, 1, 2, 1, 2]
     assert {row[2] for row in order} == {"CreateAccessKey"}
     assert (found.events, found.files, found.digests) == (9, 5, 1)
@@ -215,11 +218,42 @@ def test_a_parent_and_its_child_can_both_be_asked_for(tmp_path: Path) -> None:
     with connected() as con:
         found = read_events(con, [folder], columns=asked)
         result: list[Any] = con.sql(
-            f"select {', '.join(fields.quoted(name) for name in asked)} from {found.table}"
+            f"select {', '.join(fields.column(name) for name in asked)} from {found.table}"
         ).fetchall()
 
     assert [row[:2] for row in result] == [('{"userName":"ada"}', "ada"), ("text", None)]
     assert [row[3] for row in result] == ["arn:aws:iam::111122223333:user/ada"] * 2
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["requestParameters.userName", "requestParameters.username"],
+        ["requestParameters.Tag.key", "requestParameters.tag.key", "requestParameters.tag.Key"],
+        ["requestparameters.userName", "requestParameters.userName", "requestParameters.username"],
+        ["eventname", "eventName", "EventName"],
+        ["file", "record", "provider", "event_id", "event", "filename", "event_time"],
+    ],
+)
+def test_names_that_differ_in_case_alone_or_are_those_of_other_columns_are_told_apart(
+    asked: list[str], tmp_path: Path
+) -> None:
+    one: dict[str, Any] = event(1)
+    for number, name in enumerate(asked):
+        *parents, last = name.split(".")
+        node = one
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = f"value {number}"
+    for name, data in (("lines", lines([one])), ("list", wrapped([one]))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.json").write_bytes(data)
+        with connected() as con:
+            found = read_events(con, [tmp_path / name], columns=asked)
+            selected = ", ".join(fields.column(field) for field in asked)
+            seen = con.sql(f"select {selected}, event_id, record from {found.table}").fetchall()
+
+        assert seen == [(*(f"value {number}" for number in range(len(asked))), one["eventID"], 1)]
 
 
 def test_a_path_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -194,6 +194,25 @@ def test_a_refused_creation_makes_no_finding_however_it_is_wrapped(tmp_path: Pat
     assert found.column("event_ids").to_pylist() == [["g3@2026-03-15T10:03:00Z"]]
 
 
+def test_rules_whose_fields_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    names = ("requestParameters.userName", "requestParameters.username", "eventname", "eventName", "record")
+    written = write(tmp_path / "rules", [rule(name, {name: name}) for name in names])
+    events = [event(number, "X") for number in range(len(names))]
+    for one, name in zip(events, names, strict=True):
+        *parents, last = name.split(".")
+        holder = one.setdefault(parents[0], {}) if parents else one
+        holder[last] = name
+    path = tmp_path / "events.json"
+    path.write_text("".join(json.dumps(one) + "\n" for one in events), encoding="utf-8")
+
+    done = run("--rules", str(written), "--events", str(path), "--json")
+
+    assert done.exit_code == DONE, done.output
+    assert by_title(json.loads(done.stdout)["findings"]) == {
+        name: {event(number, "X")["eventID"]} for number, name in enumerate(names)
+    }
+
+
 def test_events_come_from_standard_input(rules: Path) -> None:
     given = "".join(json.dumps(one) + "\n" for one in EVENTS).encode()
     done = run("--rules", str(rules), "--events", "-", given=given)

@@ -35,7 +35,7 @@ class EventsRead:
     """Events of files, and what could not be used of them.
 
     `relation` has one row an event, in the order of the files: event_id, event_time (TIMESTAMPTZ), each asked field as
-    VARCHAR under its dotted name, file, record (from 1), and with `keywords` event (the whole event as JSON).
+    VARCHAR in its `fields.column`, file, record (from 1), and with `keywords` event (the whole event as JSON).
     """
 
     relation: duckdb.DuckDBPyRelation
@@ -62,7 +62,7 @@ def read_events(
     asked = list(dict.fromkeys(columns or ()))
     files = list(_files(paths))
     table = next(_TABLE)
-    kinds = "".join(f", {names.quoted(field)} varchar" for field in asked) + (", event varchar" if keywords else "")
+    kinds = "".join(f", {names.column(field)} varchar" for field in asked) + (", event varchar" if keywords else "")
     for part in (f"{table}_fast", f"{table}_slow"):
         con.execute(
             f"create or replace temp table {part} "
@@ -107,9 +107,11 @@ def _read_fast(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]
         return set()
     wanted = ["eventID", "eventTime", "@timestamp", "eventName", "eventSource", *asked]
     anchors = _anchors(wanted)
+    if anchors is None:
+        return set(files)
     statement = read_sql(_PACKAGE, "ad_hoc_lines").format(
         table=table,
-        selected="".join(f", {_from_anchor(field, anchors)} as {names.quoted(field)}" for field in asked),
+        selected="".join(f", {_from_anchor(field, anchors)} as {names.column(field)}" for field in asked),
         event_time=_event_time('coalesce("eventTime", "@timestamp")'),
         files=", ".join(sql_text(path) for path in files),
         columns=_columns(anchors),
@@ -132,14 +134,21 @@ def _event_time(text: str) -> str:
     return read_sql(_PACKAGE, "instant").replace("time_text", text)
 
 
-def _anchors(wanted: Sequence[str]) -> dict[str, str]:
-    """What to read of the files: path -> type. A path on which a list may be is read as JSON up to there."""
+def _anchors(wanted: Sequence[str]) -> dict[str, str] | None:
+    """What to read of the files: path -> type. A path on which a list may be is read as JSON up to there.
+
+    So is what holds names that differ in case alone, which no STRUCT can tell apart; None if those are at the top.
+    """
     found: dict[str, str] = {}
     for field in wanted:
         place = names.first_list(field)
         segments = field.split(".")
         anchor = field if place is None else ".".join(segments[: place + 1])
         found[anchor] = "VARCHAR" if place is None else "JSON"
+    for parent in _holding_twins(found):
+        if not parent:
+            return None
+        found[parent] = "JSON"
     for anchor in sorted(found, key=len):  # a path within another is taken out of that one
         if any(other != anchor and anchor.startswith(f"{other}.") for other in found):
             del found[anchor]
@@ -147,6 +156,16 @@ def _anchors(wanted: Sequence[str]) -> dict[str, str]:
         if any(field.startswith(f"{anchor}.") for field in wanted):
             found[anchor] = "JSON"
     return found
+
+
+def _holding_twins(paths: Iterable[str]) -> set[str]:
+    """Paths whose members among these differ in case alone; empty for the top."""
+    spellings: dict[tuple[str, str], set[str]] = {}
+    for path in paths:
+        segments = path.split(".")
+        for at, segment in enumerate(segments):
+            spellings.setdefault((".".join(segments[:at]), segment.lower()), set()).add(segment)
+    return {parent for (parent, _), names_there in spellings.items() if len(names_there) > 1}
 
 
 def _from_anchor(field: str, anchors: dict[str, str]) -> str:
@@ -195,7 +214,7 @@ def _read_slowly(
     digests = 0
     lists, selected = names.extraction(asked, typed_columns=False)
     extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
-    columns = "".join(f", {selected[field]} as {names.quoted(field)}" for field in asked) + (", event" * keywords)
+    columns = "".join(f", {selected[field]} as {names.column(field)}" for field in asked) + (", event" * keywords)
     by_provider: dict[str, list[Path]] = {}
     for path in files:
         by_provider.setdefault(provider or provider_of(_sniffed(path)) or names.AWS, []).append(path)

@@ -352,6 +352,21 @@ def json_path(field: str) -> str:
     return _path(tuple(_resolved(field).split(".")))
 
 
+def column_name(field: str) -> str:
+    """Name of a column that holds a field of events by its Sigma name.
+
+    Names of columns know no case and those of fields do, so the column says which letters are capitals. It is the name
+    of no other column.
+    """
+    capitals = sum(1 << place for place, letter in enumerate(field) if letter.isupper())
+    return f"f:{field}:{capitals:x}"
+
+
+def column(field: str) -> str:
+    """`column_name` as an SQL identifier."""
+    return quoted(column_name(field))
+
+
 def quoted(name: str) -> str:
     """A name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

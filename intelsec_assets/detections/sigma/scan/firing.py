@@ -39,6 +39,8 @@ ROUTED: Mapping[str, tuple[str, str]] = {
 ROUTED_FIELDS = frozenset(name for names in ROUTED.values() for name in names)
 _CONTROL = re.compile("[\x00-\x08]")
 
+column = audit_fields.column  # of a scan's tables, too
+
 
 @dataclass(frozen=True)
 class RuleFailure:
@@ -237,15 +239,6 @@ def _texts(part: Any) -> Iterator[str]:
     yield part.field or ""
     for value in (*part.value, *(part.original_value or ())):
         yield str(getattr(value, "regexp", value))
-
-
-def column(name: str) -> str:
-    """The column of a scan's tables that holds a Sigma field, quoted.
-
-    Names of columns know no case and those of fields do, so the column says which letters are capitals.
-    """
-    capitals = sum(1 << place for place, letter in enumerate(name) if letter.isupper())
-    return audit_fields.quoted(f"f:{name}:{capitals:x}")
 
 
 def folded(name: str) -> str:

@@ -73,7 +73,8 @@ class Layout:
         rest = [name for name in names if name not in plain]
         if not self.is_lake:
             missing = "null::varchar"
-            return "", plain | {n: quoted(n) if n in self.columns else missing for n in rest}
+            there = {name: audit_fields.column_name(name) in self.columns for name in rest}
+            return "", plain | {n: audit_fields.column(n) if there[n] else missing for n in rest}
         lists, found = audit_fields.extraction(rest, "e.event", parts=self.parts, rows="e.")
         # what holds the JSON is not carried on, so what looks into lists is computed beside the extraction
         extracted = "".join(f", {listed} as {name}" for name, listed in lists.items())
@@ -108,7 +109,7 @@ class Layout:
 
     def _facts_of_fields(self) -> dict[str, str]:
         account, region, address, arn = (
-            f"e.{quoted(name)}" if name in self.columns else "null::varchar"
+            f"e.{audit_fields.column(name)}" if audit_fields.column_name(name) in self.columns else "null::varchar"
             for name in ("recipientAccountId", "awsRegion", "sourceIPAddress", "userIdentity.arn")
         )
         return {

@@ -247,6 +247,6 @@ def _print_status(sources: list[dict[str, Any]], days: list[dict[str, Any]]) -> 
         twice = f", {day['delivered_twice']:,} delivered twice" if day["delivered_twice"] else ""
         typer.echo(f"{day['day']}  {day['events']:>10,} events{twice}  {odd}")
         for part in day["damaged"]:
-            typer.echo(f"    damaged: {part}; intelsec run --day {day['day']} takes the files of the day again")
+            typer.echo(f"    damaged: {part}; intelsec run --day {day['day']} takes its files again")
         for part in day["set_aside"]:
-            typer.echo(f"    damaged and set aside: {part}; delete it when the files of the day were taken again")
+            typer.echo(f"    damaged and set aside: {part}; intelsec status says whether anything is missing")

@@ -17,6 +17,7 @@ from intelsec_assets.days import ONE_DAY, day_end, day_start
 from intelsec_assets.detections.alerts.asset_policy import FILE as POLICY_FILE
 from intelsec_assets.detections.alerts.asset_policy import AssetPolicy, load_asset_policy
 from intelsec_assets.detections.audit.landing import Landing, SetAside
+from intelsec_assets.detections.audit.register import FileContent
 from intelsec_assets.detections.audit.telemetry import Telemetry, load_telemetry
 from intelsec_assets.detections.context.asn import AsnPrefixes, load_prefixes
 from intelsec_assets.detections.context.tickets import NO_REGISTER, CsvTickets, TicketReading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # what takes its time to load
     from intelsec_assets.detections.sigma.scan.firing import Prepared
 
 _NAMED = 5  # files that a message names
+_OF_HASH = 16  # signs of a hash that tell a file from all others
 
 FolderState = tuple[tuple[str, int, int], ...]
 
@@ -96,7 +98,7 @@ class DetectionSources:
         return Arrived(tuple(taken), away)
 
     def take_again(self, day: date, clock: Callable[[], datetime]) -> list[str]:
-        """Set damaged parts of a day aside and take the files again that gave something to it; of each what to know.
+        """Set damaged parts of a day aside and take the files again that they were made of; of each what to know.
 
         Raises EventError.
         """
@@ -153,14 +155,31 @@ class DetectionSources:
         return f"{rules} {sorted(self.modes(day).items())}"
 
 
-def _told(damaged: SetAside, missing: Sequence[tuple[str, str]]) -> str:
+def _told(damaged: SetAside, missing: Sequence[FileContent]) -> str:
     said = f"{damaged.part.with_suffix('.parquet')} was damaged and is now {damaged.part.name}. "
-    if not missing:
-        return f"{said}The {len(damaged.files):,} files of {damaged.day} were taken again, nothing is lost; delete it."
-    names = ", ".join(f"{source}: {key}" for source, key in missing[:_NAMED])
+    count, day = len(damaged.files), damaged.day
+    if damaged.is_known and not missing:
+        return (
+            f"{said}The {count:,} files that it was made of were taken again with the content they had, "
+            "nothing is lost; delete it."
+        )
+    names = "; ".join(f"{file.source}: {file.key}, sha256 {file.sha256[:_OF_HASH]}…" for file in missing[:_NAMED])
+    names += f"; and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    out = f"{len(missing):,} are gone, cannot be read or hold something else now ({names})"
+    if damaged.is_known:
+        said += f"Of the {count:,} files that it was made of {out}: what they gave to {day} may be missing. "
+    else:
+        sources = " and ".join(sorted({file.source for file in damaged.files}))
+        said += (
+            "Of which files it was made is not noted: it is older than such notes, or than the register. Known of "
+            f"{day} are {count:,} files{f' of the source {sources}' if sources else ''}, "
+            f"{f'of which {out}' if missing else 'and they were taken again'}; what other files gave to it, rewritten "
+            "or removed since, may be missing. "
+        )
     return (
-        f"{said}Of the {len(damaged.files):,} files of {damaged.day} {len(missing):,} are gone or cannot be read "
-        f"({names}): what they gave to this part is missing until they are brought back, or it is from a backup."
+        f"{said}Keep {damaged.part.name}. Look for the old deliveries among the versions that the bucket keeps or in a "
+        "backup (sha256sum tells which they are), put each under a name of its own where its source delivers, and run "
+        f"the day again: intelsec run --day {day}. Or bring the part back from a backup under its old name."
     )
 
 

@@ -5,10 +5,12 @@ S3 and processes that are killed are in tests/integration.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from intelsec_assets.detections.audit.taking import Intake, take
 from intelsec_assets.detections.audit.telemetry import AuditSource
 from intelsec_assets.detections.errors import DamagedPart, EventError
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
+from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake
 from tests.audit_logs import event, lines, wrapped, zipped
 
@@ -330,8 +333,8 @@ def test_the_files_of_a_damaged_part_are_taken_again_and_nothing_is_lost(place: 
     (aside,) = place.landing.set_aside(DAY)
     intake = place.take()
 
-    assert aside.files == (("trail", "1.json"), ("trail", "2.json"))
-    assert intake.files == 2
+    assert [(file.source, file.key) for file in aside.files] == [("trail", "1.json")]
+    assert intake.files == 1
     assert place.landing.still_out(aside) == []
     assert place.built() == before
     assert aside.part.read_bytes() == data  # what can be saved of it is somebody's decision
@@ -346,7 +349,7 @@ def test_files_that_are_gone_from_their_place_are_named_and_the_rest_is_there(pl
     (aside,) = place.landing.set_aside(DAY)
     place.take()
 
-    assert place.landing.still_out(aside) == [("trail", "1.json")]
+    assert [(file.source, file.key) for file in place.landing.still_out(aside)] == [("trail", "1.json")]
     assert [row[0] for row in place.events()] == ids(2)
     assert place.landing.aside(DAY) == [aside.part]
 
@@ -362,7 +365,142 @@ def test_a_damaged_part_of_rejected_records_is_written_anew(place: Place) -> Non
     (aside,) = place.landing.set_aside(NOW.date())
     place.take()
 
-    assert aside.files == (("trail", "bad.json"),)
+    assert [(file.source, file.key) for file in aside.files] == [("trail", "bad.json")]
+    assert [one.read_bytes() for one in place.landing.rejected(NOW.date()).parts] == [data]
+
+
+LATER = datetime(2026, 8, 21, 8, 30, tzinfo=UTC)
+
+
+def taken_again(place: Place, day: date = DAY) -> str:
+    """What the operator is told of the one damaged part of a day, whose files are taken again."""
+    (place.root / "telemetry.yaml").write_text("version: 1\naudit:\n  - {name: trail, provider: aws, location: logs}\n")
+    sources = DetectionSources(place.root / "home", place.root, place.root / "detections")
+    (told,) = sources.take_again(day, lambda: NOW)
+    return told
+
+
+def forget_what_parts_are_made_of(place: Place) -> None:
+    """The register as it was before it noted that."""
+    with closing(sqlite3.connect(place.landing.register.path)) as con:
+        con.execute("drop table part_files")
+
+
+@pytest.mark.parametrize("kept_day", [True, False], ids=["an event of the same day", "events of another day"])
+def test_what_a_rewritten_file_no_longer_gives_is_told_as_missing(place: Place, kept_day: bool) -> None:
+    old = wrapped([event(1), event(2)])
+    place.deliver("a.json", old)
+    place.take()
+    (part,) = place.landing.landed(DAY).parts
+    place.deliver("a.json", wrapped([event(3) if kept_day else event(3, eventTime="2026-08-19T10:00:00Z")]), LATER)
+    place.take()
+    part.write_bytes(b"")
+
+    with pytest.raises(DamagedPart, match="of the source trail"):
+        place.landing.check(place.landing.landed(DAY))
+    told = taken_again(place)
+
+    assert [row[0] for row in place.events()] == (ids(3) if kept_day else [])
+    assert "nothing is lost" not in told
+    assert "delete" not in told
+    assert "Of the 1 files that it was made of 1 " in told
+    assert f"trail: a.json, sha256 {hashlib.sha256(old).hexdigest()[:16]}" in told
+    assert str(DAY) in told
+    assert f"Keep {part.stem}.damaged" in told
+    assert f"intelsec run --day {DAY}" in told
+
+
+def test_the_old_content_of_a_rewritten_file_can_be_brought_back_under_another_name(place: Place) -> None:
+    old = wrapped([event(1), event(2)])
+    place.deliver("a.json", old)
+    place.take()
+    (part,) = place.landing.landed(DAY).parts
+    place.deliver("a.json", wrapped([event(3)]), LATER)
+    place.take()
+    part.write_bytes(b"")
+    taken_again(place)
+
+    place.deliver("a-old.json", old)
+    place.take()
+
+    assert sorted(row[0] for row in place.events()) == ids(1, 2, 3)
+
+
+def test_a_file_that_is_rewritten_before_its_part_is_found_damaged_was_not_taken_again(place: Place) -> None:
+    place.deliver("a.json", wrapped([event(1)]))
+    place.deliver("b.json", wrapped([event(2)]))
+    place.take()
+    (part,) = place.landing.landed(DAY).parts
+    part.write_bytes(b"")
+    place.deliver("a.json", wrapped([event(3)]), LATER)
+
+    told = taken_again(place)
+
+    assert "Of the 2 files that it was made of 1 " in told
+    assert "trail: a.json" in told
+    assert "b.json" not in told
+
+
+def test_nothing_is_lost_only_if_every_file_of_the_part_was_taken_again_as_it_was(place: Place) -> None:
+    place.deliver("a.json", wrapped([event(1)]))
+    place.deliver("b.json", wrapped([event(2)]))
+    place.take()
+    (part,) = place.landing.landed(DAY).parts
+    part.write_bytes(b"")
+
+    told = taken_again(place)
+
+    assert [row[0] for row in place.events()] == ids(1, 2)
+    assert "The 2 files that it was made of were taken again with the content they had" in told
+    assert told.endswith("nothing is lost; delete it.")
+
+
+def test_a_process_killed_after_it_forgot_the_files_of_a_part_leaves_them_known(place: Place) -> None:
+    place.deliver("a.json", wrapped([event(1)]))
+    place.take()
+    (part,) = place.landing.landed(DAY).parts
+    part.write_bytes(b"")
+    place.landing.register.forget([("trail", "a.json")])
+    (place.root / "logs" / "a.json").unlink()
+
+    assert "trail: a.json" in taken_again(place)
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["register of before", "register gone"])
+def test_of_a_part_whose_files_are_not_noted_nobody_says_that_nothing_is_lost(place: Place, is_gone: bool) -> None:
+    part = two_days(place)
+    if is_gone:
+        for path in place.landing.folder.glob("register*"):
+            path.unlink()
+    else:
+        forget_what_parts_are_made_of(place)
+    part.write_bytes(b"")
+
+    with pytest.raises(DamagedPart, match="Of which files it was made is not noted"):
+        place.landing.check(place.landing.landed(DAY))
+    told = taken_again(place)
+
+    assert sorted(row[0] for row in place.events()) == ids(1, 2)  # all the same, what is known was taken again
+    assert "Of which files it was made is not noted" in told
+    assert "nothing is lost" not in told
+    assert "delete" not in told
+    assert ("Known of 2026-08-20 are 2 files of the source trail" in told) is not is_gone
+    assert f"Keep {part.stem}.damaged" in told
+
+
+def test_a_file_of_which_nothing_could_be_read_is_taken_again_by_a_register_of_before(place: Place) -> None:
+    place.deliver("bad.json", b"<html>")
+    place.take()
+    forget_what_parts_are_made_of(place)
+    (part,) = place.landing.rejected(NOW.date()).parts
+    data = part.read_bytes()
+    part.write_bytes(b"")
+
+    (aside,) = place.landing.set_aside(NOW.date())
+    place.take()
+
+    assert [(file.key, file.sha256) for file in aside.files] == [("bad.json", hashlib.sha256(b"<html>").hexdigest())]
+    assert not aside.is_known
     assert [one.read_bytes() for one in place.landing.rejected(NOW.date()).parts] == [data]
 
 

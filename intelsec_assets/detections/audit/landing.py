@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from intelsec_assets.days import parse_day
-from intelsec_assets.detections.audit.register import Register, Taken
+from intelsec_assets.detections.audit.register import FileContent, Register, Taken
 from intelsec_assets.detections.audit.typed import RAW_CHARACTERS, OddRecord
 from intelsec_assets.detections.errors import DamagedPart, EventError
 
@@ -55,14 +56,16 @@ class Landed:
 
 @dataclass(frozen=True)
 class SetAside:
-    """A damaged part that was moved out of the way: where it lies now, and which files (source, key) it was made of.
+    """A damaged part that was moved out of the way: where it lies now, and the files it was made of.
 
-    A part does not say of which files it is, so those are all that had something for its day.
+    Where that was not noted (`is_known` is false) they are those that are known to have had something for its day:
+    others may have been in it, rewritten or removed since.
     """
 
     day: date
     part: Path
-    files: tuple[tuple[str, str], ...]
+    files: tuple[FileContent, ...]
+    is_known: bool
 
 
 class Landing:
@@ -77,8 +80,8 @@ class Landing:
         """Write events, a part a day. Raises EventError if that cannot be done; what landed before is untouched."""
         days = rows.column("day")
         found = sorted(pc.unique(days).to_pylist())
-        for day in found:
-            self._write("events", day, rows if len(found) == 1 else rows.filter(pc.equal(days, day)))
+        of_day = ((day, rows if len(found) == 1 else rows.filter(pc.equal(days, day))) for day in found)
+        self._write("events", of_day)
 
     def reject(self, odd: list[OddRecord]) -> None:
         """Write what could not be used, by the day of its delivery. Raises EventError."""
@@ -96,8 +99,8 @@ class Landing:
                 "raw": None if one.odd.raw is None else one.odd.raw[:RAW_CHARACTERS].replace("\0", "�"),
             }
             by_day.setdefault(day, []).append(row)
-        for day, rows in sorted(by_day.items()):
-            self._write("rejected", day, pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA))
+        of_day = ((day, pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)) for day, rows in sorted(by_day.items()))
+        self._write("rejected", of_day)
 
     def landed(self, day: date) -> Landed:
         """Parts of a day's events."""
@@ -121,11 +124,18 @@ class Landing:
     def check(self, landed: Landed) -> None:
         """Raises DamagedPart if a part is not what was written, EventError if one cannot be read at all."""
         for part in self.damaged(landed):
-            sources = sorted({source for source, _ in self._files_of(part.parent.parent.name, landed.day)})
+            files, is_known = self._files_of(part, landed.day)
+            sources = " and ".join(sorted({file.source for file in files}))
+            if is_known:
+                made = f"It was made of {len(files):,} files of the source {sources}"
+            elif files:
+                made = f"Of which files it was made is not noted; what is known of the day is of the source {sources}"
+            else:
+                made = "Of which files it was made is not noted"
             raise DamagedPart(
-                f"{part}: a part of what was taken for {landed.day} is damaged: it is not what was written. It is "
-                f"of the source {' or '.join(sources) or 'nobody knows'}. `intelsec run --day {landed.day}` sets it "
-                "aside and takes the files of the day again; what is whole stays and counts once"
+                f"{part}: a part of what was taken for {landed.day} is damaged: it is not what was written. {made}. "
+                f"`intelsec run --day {landed.day}` sets it aside, takes its files again and says what is missing "
+                "then; what is whole stays and counts once"
             )
 
     def damaged(self, landed: Landed) -> list[Path]:
@@ -133,39 +143,44 @@ class Landing:
         return [part for part in landed.parts if _content(part) not in (None, part.stem)]
 
     def set_aside(self, day: date) -> list[SetAside]:
-        """Move damaged parts of a day out of the way, and have the files of that day taken again. Raises EventError.
+        """Move damaged parts of a day out of the way, and have their files taken again. Raises EventError.
 
-        Killed in between, it has forgotten files and moved nothing: the next call does both.
+        Killed in between, it has forgotten files and moved nothing: the next call does both, as what a part was made of
+        stays noted.
         """
         found = []
         for kind in ("events", "rejected"):
             for part in self.damaged(self._landed(kind, day)):
-                files = self._files_of(kind, day)
-                self.register.forget(files)
+                files, is_known = self._files_of(part, day)
+                self.register.forget((file.source, file.key) for file in files)
                 moved = part.with_suffix(ASIDE)
                 with suppress(FileNotFoundError):  # another process did the same
                     part.replace(moved)
-                found.append(SetAside(day, moved, files))
+                found.append(SetAside(day, moved, files, is_known))
         return found
 
     def aside(self, day: date) -> list[Path]:
         """Damaged parts of a day that were set aside and lie there still."""
         return sorted(path for kind in ("events", "rejected") for path in self._folder(kind, day).glob(f"*{ASIDE}"))
 
-    def still_out(self, aside: SetAside) -> list[tuple[str, str]]:
-        """Files (source, key) of a part set aside that have not been taken again."""
-        taken = {source: self.register.known(source) for source in {source for source, _ in aside.files}}
-        return [(source, key) for source, key in aside.files if key not in taken[source]]
+    def still_out(self, aside: SetAside) -> list[FileContent]:
+        """Files of a part set aside that were not taken again with the content they had."""
+        now = {source: self.register.contents(source) for source in {file.source for file in aside.files}}
+        return [file for file in aside.files if now[file.source].get(file.key) != file.sha256]
 
-    def _files_of(self, kind: str, day: date) -> tuple[tuple[str, str], ...]:
-        """Files that gave something to a day."""
+    def _files_of(self, part: Path, day: date) -> tuple[tuple[FileContent, ...], bool]:
+        """Files that a part was made of, and true; what is known of its day, and false, where that was not noted."""
+        if noted := self.register.made_of(part.stem):
+            return noted, True
+        kind = part.parent.parent.name
 
         def gave(file: Taken) -> bool:
             if kind == "events":
                 return any(of == day for of, _ in file.days)
-            return file.delivered.date() == day and (file.rejected > 0 or file.reason is not None)
+            return file.delivered.date() == day and file.rejected > 0
 
-        return tuple((file.source, file.key) for file in self.register.files() if gave(file))
+        files = self.register.files()
+        return tuple(FileContent(file.source, file.key, file.sha256) for file in files if gave(file)), False
 
     def _days(self, kind: str) -> list[date]:
         folder = self.folder / kind
@@ -178,35 +193,57 @@ class Landing:
     def _folder(self, kind: str, day: date) -> Path:
         return self.folder / kind / str(day)
 
-    def _write(self, kind: str, day: date, rows: pa.Table) -> None:
-        folder = self._folder(kind, day)
-        temporary = folder / f".{uuid.uuid4().hex}.tmp"
+    def _write(self, kind: str, of_day: Iterable[tuple[date, pa.Table]]) -> None:
+        """Write parts, of each day one. What they are made of is noted first: no part lies there of which it is not."""
+        temporaries: list[Path] = []
+        names: list[str] = []
+        made_of: list[tuple[FileContent, ...]] = []
+        folder = self.folder / kind
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder)
-            dictionary = [name for name in rows.schema.names if name not in _PLAIN]
-            pq.write_table(
-                rows,
-                temporary,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=dictionary,
-                row_group_size=ROW_GROUP,
-                # statistics of one part reach through DuckDB into the file that is made of it, those of several do not
-                write_statistics=False,
-            )
-            with temporary.open("rb") as stream:
-                name = _digest_of(stream)
-                os.fsync(stream.fileno())
-            temporary.replace(folder / f"{name}.parquet")
-            _sync_folder(folder)
+            for day, rows in of_day:
+                folder = self._folder(kind, day)
+                folder.mkdir(parents=True, exist_ok=True)
+                _sweep(folder)
+                temporaries.append(folder / f".{uuid.uuid4().hex}.tmp")
+                names.append(_write_part(rows, temporaries[-1]))
+                made_of.append(_files_in(rows))
+            self.register.note_parts(dict(zip(names, made_of, strict=True)))
+            for temporary, name in zip(temporaries, names, strict=True):
+                folder = temporary.parent
+                temporary.replace(folder / f"{name}.parquet")
+                _sync_folder(folder)
         except OSError as error:
             raise EventError(
                 f"{folder}: audit events cannot be written: {error.strerror}; what landed before is untouched"
             ) from error
         finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            for temporary in temporaries:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+
+
+def _write_part(rows: pa.Table, path: Path) -> str:
+    """Write rows and have them on disk; the hash of what was written."""
+    pq.write_table(
+        rows,
+        path,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in rows.schema.names if name not in _PLAIN],
+        row_group_size=ROW_GROUP,
+        # statistics of one part reach through DuckDB into the file that is made of it, those of several do not
+        write_statistics=False,
+    )
+    with path.open("rb") as stream:
+        name = _digest_of(stream)
+        os.fsync(stream.fileno())
+    return name
+
+
+def _files_in(rows: pa.Table) -> tuple[FileContent, ...]:
+    files = rows.group_by(["source", "file", "file_sha256"]).aggregate([])
+    columns = (files.column(name).to_pylist() for name in ("source", "file", "file_sha256"))
+    return tuple(FileContent(*one) for one in zip(*columns, strict=True))
 
 
 def _content(part: Path) -> str | None:

@@ -1,5 +1,8 @@
 """The register of files that were taken: which version of each, what came of it. One SQLite file beside the landing.
 
+Of which files a part of the landing was made is noted too, and stays noted when a file is rewritten or forgotten: only
+so can be told what a part that is damaged held.
+
 A file is noted only after its events have landed; one that landed and was not noted is taken again, which changes
 nothing, because of an event delivered twice the first delivery counts.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -39,6 +42,15 @@ class Taken:
     days: tuple[tuple[date, int], ...]  # events a day
     delivered: datetime
     taken_at: datetime
+
+
+@dataclass(frozen=True, order=True)
+class FileContent:
+    """A file as it was when it was taken: what lies under its key may have been rewritten since."""
+
+    source: str
+    key: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,19 @@ class Register:
         with self._writing() as con:
             con.executemany("delete from files where source = ? and key = ?", list(files))
 
+    def made_of(self, part: str) -> tuple[FileContent, ...]:
+        """Files that a part was made of, by its name; none if that was not noted: no part is made of nothing."""
+        rows = self._rows(
+            "select source, key, sha256 from part_files where part = ? order by source, key, sha256", (part,)
+        )
+        return tuple(FileContent(str(source), str(key), str(sha256)) for source, key, sha256 in rows)
+
+    def note_parts(self, parts: Mapping[str, Iterable[FileContent]]) -> None:
+        """Note of which files parts (by name) are made, all or none."""
+        rows = [(part, file.source, file.key, file.sha256) for part, files in parts.items() for file in files]
+        with self._writing() as con:
+            con.executemany("insert or ignore into part_files (part, source, key, sha256) values (?, ?, ?, ?)", rows)
+
     def not_fetched(self, source: str) -> list[NotFetched]:
         """Files of a source that could not be read when they were last tried, by key."""
         rows = self._rows("select key, why, since from not_fetched where source = ? order by key", (source,))
@@ -127,7 +152,7 @@ class Register:
                 con.execute("pragma synchronous = full")  # noted means on disk
                 with con:
                     con.execute("begin immediate")
-                    for statement in ("register", "not_fetched"):
+                    for statement in ("register", "not_fetched", "part_files"):
                         con.execute(read_sql("intelsec_assets.detections.audit", statement))
                     yield con
         except (sqlite3.OperationalError, OSError) as error:

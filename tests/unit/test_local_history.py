@@ -70,6 +70,37 @@ def test_dagster_compiles_a_statement_once_a_file(tmp_path: Path) -> None:
     assert afterwards is not first
 
 
+def test_dagster_opens_a_file_once_and_it_is_closed_at_the_end(tmp_path: Path) -> None:
+    storage = sqlite_event_log.SqliteEventLogStorage(str(tmp_path))
+    with quick_history(tmp_path):
+        used = []
+        for _ in range(2):
+            with storage.index_connection() as connection:
+                connection.exec_driver_sql("select count(*) from event_logs")
+                used.append(connection.connection.dbapi_connection)
+        assert len(open_files(tmp_path)) > 0
+    first, again = used
+    assert again is first
+    assert open_files(tmp_path) == []
+
+
+def test_a_backfill_of_many_days_does_not_run_out_of_open_files(tmp_path: Path) -> None:
+    """Every day is a run, and every run has a file of its own."""
+    counted = []
+    with quick_history(tmp_path):
+        storage = sqlite_event_log.SqliteEventLogStorage(str(tmp_path))
+        for run in range(24):
+            with storage.run_connection(f"run-{run}") as connection:
+                connection.exec_driver_sql("select count(*) from event_logs")
+            counted.append(len(open_files(tmp_path)))
+    assert counted[-1] <= counted[11] < 60
+
+
+def open_files(folder: Path) -> list[str]:
+    links = list(Path("/proc/self/fd").iterdir())
+    return [str(link.readlink()) for link in links if link.is_symlink() and link.readlink().is_relative_to(folder)]
+
+
 def test_the_migrations_of_dagster_are_read_once_and_those_of_the_store_whenever_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow.parquet as pq
 
 from intelsec_assets.days import previous_day
 from intelsec_assets.detections.quality.rule_facts import facts_of, volume_of
@@ -24,7 +25,7 @@ from intelsec_assets.detections.tables import (
     RULE_QUALITY,
     SIGMA_FINDINGS,
 )
-from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.lake import Lake, LakeFile, OutdatedPartition
 from intelsec_assets.tables import Table
 
 if TYPE_CHECKING:  # pySigma takes its time to load
@@ -54,10 +55,12 @@ class History:
         return [self.lake.read(table.name, day) for day in days]
 
     def table(self, table: Table, first: date | None = None, last: date | None = None) -> duckdb.DuckDBPyRelation:
-        """Their rows; empty where there are none."""
+        """Their rows; empty where there are none. Raises OutdatedPartition for a day from before a column of today."""
         files = self.files(table, first, last)
         if files:
-            return self.con.read_parquet([str(file.path) for file in files])
+            _refuse_outdated(table, files)
+            columns = ", ".join(f'"{name}"' for name in table.column_names)
+            return self.con.read_parquet([str(file.path) for file in files]).project(columns)
         name = new_name(table.name)
         self.con.execute(f"create temp table {name} ({table.ddl()})")
         return self.con.table(name)
@@ -110,3 +113,19 @@ class History:
 
     def _first(self, policy: QualityPolicy) -> date:
         return self.as_of - timedelta(days=policy.window_days - 1)
+
+
+def _refuse_outdated(table: Table, files: list[LakeFile]) -> None:
+    """Read as NULL, a column that a day does not have yet would keep rules silent and nobody would know."""
+    lacking = {file.day: set(table.column_names) - set(pq.read_schema(file.path).names) for file in files}
+    outdated = [day for day, columns in lacking.items() if columns]
+    if not outdated:
+        return
+    missing = ", ".join(name for name in table.column_names if any(name in columns for columns in lacking.values()))
+    first, last = outdated[0], outdated[-1]
+    if first == last:
+        days, again = str(first), f"Build it again: intelsec run --day {first}"
+    else:
+        days = f"{first} and {len(outdated) - 1:,} more up to {last}"
+        again = f"Build them again: intelsec run --from {first} --to {last}"
+    raise OutdatedPartition(f"{table.name} of {days} was built before its table had all columns: {missing}. {again}")

@@ -40,6 +40,10 @@ class MissingPartition(LakeError):
     """A day that a table needs is not there."""
 
 
+class OutdatedPartition(LakeError):
+    """A day was built before its table had all of its columns: what they would say of it is not known."""
+
+
 class ChangedFile(LakeError):
     """A file is not the one that was written: edited by hand, damaged, or left by a write that was cut off."""
 

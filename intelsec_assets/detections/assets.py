@@ -80,7 +80,7 @@ def _spec(table: Table, deps: list[Any], why: str, group: str = DETECTIONS) -> d
         kinds={"duckdb", "parquet"},
         owners=[policies.SECOPS_TEAM],
         code_version=_code_version(table),
-        description=f"{table.grain.capitalize()}.\n\n{why}",
+        description=f"{table.grain[0].upper()}{table.grain[1:]}.\n\n{why}",  # Sigma is a name
     )
 
 

@@ -259,8 +259,8 @@ CONTEXT_INVARIANTS = (
         "context_is_known",
         "Tickets, indicators and networks could be asked about every event.",
         _context_known,
-        "Look at the ticket register, the indicators of the days before and the tables of networks; until then rules "
-        "in need of tickets say that they do not know, those in need of the others are silent. intelsec doctor",
+        "Look at the ticket register, the indicators of the days before and the tables of networks: intelsec doctor. "
+        "Rules in need of tickets say that they do not know, those in need of the others are silent.",
         blocking=False,
     ),
 )
@@ -286,7 +286,7 @@ FINDING_INVARIANTS = (
         "every_rule_was_asked",
         "Every rule, exception and mode could be used, and every rule was asked about the day.",
         _rules_asked,
-        "Mend what is named and run the day again, until then it sees nothing: intelsec rules lint",
+        "Mend what is named (intelsec rules lint) and run the day again: until then nobody looks for it.",
         blocking=False,
     ),
     Invariant(

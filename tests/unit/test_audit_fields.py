@@ -59,7 +59,9 @@ def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_pat
     with connected() as con:
         con.register("rows", table)
         with_parts(con.table("rows")).create_view("rows_with_parts")
-        found = con.sql(f"select ({fields.field_sql(name)})::varchar, ({fields.json_sql(name)})::varchar from rows")
+        found = con.sql(
+            f"select ({fields.field_sql(name, 'aws')})::varchar, ({fields.json_sql(name)})::varchar from rows"
+        )
         column, from_json = found.fetchall()[0]
         together = [
             _extracted(con, name, rows, parts)
@@ -77,7 +79,7 @@ def test_a_field_has_the_same_text_from_column_json_and_files(name: str, tmp_pat
 
 
 def _extracted(con: duckdb.DuckDBPyConnection, name: str, rows: str, parts: Sequence[str]) -> str | None:
-    lists, expressions = fields.extraction([name, "eventName"], parts=parts)
+    lists, expressions = fields.extraction([name, "eventName"], "aws", parts=parts)
     extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
     found: str | None = con.sql(
         f"select ({expressions[name]})::varchar from (select *{extracted} from {rows})"
@@ -107,24 +109,81 @@ def test_what_was_asked_is_read_alike_whatever_it_is(odd: object) -> None:
             assert of_event == of_part, name
 
 
+def google(payload: dict[str, Any]) -> bytes:
+    named = {"serviceName": "storage.googleapis.com", "methodName": "storage.buckets.create"}
+    entry = {"insertId": "g1", "timestamp": "2026-08-20T11:00:00Z", "protoPayload": {**named, **payload}}
+    return compact(entry).encode()
+
+
+AWS_PARTS = ("requestParameters", "responseElements", "additionalEventData")
+GCP_PARTS = ("request", "response", "metadata")
+
+
+def _parts(data: bytes, provider: str) -> tuple[str | None, ...]:
+    with connected() as con:
+        con.register("rows", read(data, provider=provider)[0])
+        cut = with_parts(con.table("rows")).select(*fields.PART_COLUMNS)
+        (found,) = cut.fetchall()
+    return tuple(found)
+
+
+def test_what_was_asked_answered_and_added_is_cut_out_of_the_events_of_a_provider() -> None:
+    values = ({"name": "asked"}, {"name": "answered"}, {"name": "added"})
+
+    of_aws = _parts(wrapped([event(1, **dict(zip(AWS_PARTS, values, strict=True)))]), "aws")
+    of_gcp = _parts(google(dict(zip(GCP_PARTS, values, strict=True))), "gcp")
+
+    assert of_aws == of_gcp == ('{"name":"asked"}', '{"name":"answered"}', '{"name":"added"}')
+
+
+@pytest.mark.parametrize("nothing", [{}, {"request": None, "response": None, "metadata": None}])
+def test_where_nothing_was_asked_the_part_is_null_and_not_the_text_null(nothing: dict[str, Any]) -> None:
+    as_aws = dict.fromkeys(AWS_PARTS) if nothing else {}
+    one = {name: value for name, value in event(1).items() if name not in AWS_PARTS} | as_aws
+
+    assert _parts(wrapped([one]), "aws") == (None, None, None)
+    assert _parts(google(nothing), "gcp") == (None, None, None)
+
+
+def test_a_text_null_that_was_asked_stays_what_it_is() -> None:
+    assert _parts(wrapped([event(1, requestParameters="null")]), "aws")[0] == '"null"'
+
+
+@pytest.mark.parametrize("name", GCP_PARTS)
+def test_fields_of_google_are_read_out_of_their_part(name: str) -> None:
+    with connected() as con:
+        con.register("rows", read(google({part: {"key": part} for part in GCP_PARTS}), provider="gcp")[0])
+        # nothing but the parts is left to read them from
+        with_parts(con.table("rows")).project("* replace ('{}' as event)").create_view("rows_with_parts")
+        field = f"protoPayload.{name}.key"
+        lists, found = fields.extraction([field], "gcp", parts=fields.PART_COLUMNS)
+        extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
+        seen = con.sql(f"select {found[field]} from (select *{extracted} from rows_with_parts)").fetchall()
+
+    assert seen == [(name,)]
+
+
 def test_an_object_is_its_json() -> None:
     with connected() as con:
         con.register("rows", read(wrapped([SECURITY_GROUP]))[0])
-        (found,) = con.sql(f"select {fields.field_sql('requestParameters.ipPermissions')} from rows").fetchall()[0]
+        (found,) = con.sql(f"select {fields.field_sql('requestParameters.ipPermissions', 'aws')} from rows").fetchall()[
+            0
+        ]
 
     assert json.loads(found) == SECURITY_GROUP["requestParameters"]["ipPermissions"]
 
 
 def test_every_typed_name_is_a_column_and_context_is_a_column_of_its_own() -> None:
-    assert set(fields.TYPED.values()) <= set(CLOUD_AUDIT_EVENTS.column_names)
+    for typed in fields.TYPED.values():
+        assert set(typed.values()) <= set(CLOUD_AUDIT_EVENTS.column_names)
     for column in AUDIT_CONTEXT.column_names:
         if column.startswith("context."):
-            assert fields.field_sql(column) == f'"{column}"'
+            assert fields.field_sql(column, "aws") == f'"{column}"'
 
 
 def test_every_typed_name_is_published() -> None:
     unpublished = [
-        name for name in fields.TYPED if not any(fields.is_known(name, provider) for provider in fields.PROVIDERS)
+        name for provider, typed in fields.TYPED.items() for name in typed if not fields.is_known(name, provider)
     ]
 
     assert unpublished == []
@@ -162,8 +221,16 @@ def test_a_name_cannot_leave_its_literal() -> None:
 
 
 def test_names_in_circulation_mean_the_published_ones() -> None:
-    assert fields.field_sql("gcp.audit.method_name") == '"event_name"'
-    assert fields.field_sql("data.protoPayload.serviceName") == '"event_source"'
+    assert fields.field_sql("gcp.audit.method_name", "gcp") == '"event_name"'
+    assert fields.field_sql("data.protoPayload.serviceName", "gcp") == '"event_source"'
+
+
+@pytest.mark.parametrize("provider", fields.PROVIDERS)
+def test_a_name_of_another_provider_is_no_column(provider: str) -> None:
+    others = {name for other, typed in fields.TYPED.items() if other != provider for name in typed}
+
+    for name in others:
+        assert fields.field_sql(name, provider) == fields.json_sql(name)
 
 
 def made(tmp_path: Path, files: dict[str, bytes]) -> Path:

@@ -183,6 +183,58 @@ def test_google_entries_match_alike_bare_and_as_pubsub_wraps_them(tmp_path: Path
     assert {name: len(ids) for name, ids in found.items()} == dict.fromkeys(GOOGLE, 2)
 
 
+OF_AWS: dict[str, Any] = {
+    "eventName": "CreateUser",
+    "eventSource": "iam.amazonaws.com",
+    "sourceIPAddress": "198.51.100.7",
+    "userIdentity.arn|endswith": "ada",
+    "readOnly": True,
+}
+OF_AZURE: dict[str, Any] = {
+    "operationName": "MICROSOFT.X/Y/WRITE",
+    "category": "Administrative",
+    "callerIpAddress": "198.51.100.7",
+    "resourceId|startswith": "/SUBSCRIPTIONS",
+    "properties.asked": "it",
+}
+ABSENT = {
+    "protoPayload.methodName|exists": True,
+    "operationName|exists": True,
+    "category|exists": True,
+    "callerIpAddress|exists": True,
+    "resourceId|exists": True,
+    "eventName|exists": True,
+    "sourceIPAddress|exists": True,
+    "requestParameters.userName|exists": True,
+}
+
+
+def test_names_mean_what_they_do_for_the_provider_of_the_rule_in_lake_and_files(tmp_path: Path) -> None:
+    rest = azure(2, operationName={"value": "MICROSOFT.X/Y/WRITE", "localizedValue": "Write"})
+    rest |= {"category": {"value": "Administrative"}, "httpRequest": {"clientIpAddress": "198.51.100.7"}}
+    del rest["callerIpAddress"]
+    of_aws = [event(1, "CreateUser", readOnly=True), event(2, "CreateUser", readOnly="maybe")]
+    logs: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Matched]] = {
+        "aws": (OF_AWS, of_aws, {"readOnly": {of_aws[0]["eventID"]}}),
+        "gcp": (GOOGLE, [google(1)], {}),
+        "azure": (OF_AZURE, [azure(1), rest], {}),
+    }
+    for provider, (own, events, fewer) in logs.items():
+        (tmp_path / provider).mkdir()
+        published = {name.partition("|")[0] for name in own}
+        unknown = {name: value for name, value in ABSENT.items() if name.partition("|")[0] not in published}
+        own_names = a_rule_each({**own, "readOnly|exists": True} if provider == "aws" else own, product=provider)
+
+        found = matched_everywhere(
+            tmp_path / provider, own_names + a_rule_each(unknown, product=provider), events, provider
+        )
+
+        assert {name: len(found.get(name, ())) for name in own} == {
+            name: len(fewer.get(name, events)) for name in own
+        }, provider
+        assert found.keys() & unknown.keys() == set(), provider
+
+
 def test_a_refused_creation_makes_no_finding_however_it_is_wrapped(tmp_path: Path) -> None:
     refused = {"status": {"code": 7, "message": "PERMISSION_DENIED"}}
     events = [google(1, **refused), {"data": google(2, **refused)}, {"data": google(3, status={})}]

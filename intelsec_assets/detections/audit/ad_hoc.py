@@ -26,6 +26,7 @@ from intelsec_assets.engine import read_sql, sql_text
 
 _PACKAGE = "intelsec_assets.detections.audit"
 _WHENEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_TRUTHS = {"readOnly"}  # what the lake holds as truth values
 _SNIFFED = 2**18  # unpacked bytes looked at to see what a file is
 _TABLE = (f"audit_read_{number}" for number in itertools.count(1))
 
@@ -178,7 +179,8 @@ def _from_anchor(field: str, anchors: dict[str, str]) -> str:
         read = ".".join(names.quoted(segment) for segment in segments[:size])
         if size < len(segments):
             return names.below_sql(segments, read, size)
-        return f"json_extract_string({read}, '$')" if anchors[anchor] == "JSON" else read
+        text = f"json_extract_string({read}, '$')" if anchors[anchor] == "JSON" else read
+        return f"case lower({text}) when 'true' then 'true' when 'false' then 'false' end" if field in _TRUTHS else text
     raise EventError(f"{field!r} is not among what was read")
 
 
@@ -212,13 +214,13 @@ def _read_slowly(
     """Read files of any kind into the table; what could not be used, and how many digests there were."""
     rejected: list[OddRecord] = []
     digests = 0
-    lists, selected = names.extraction(asked, typed_columns=False)
-    extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
-    columns = "".join(f", {selected[field]} as {names.column(field)}" for field in asked) + (", event" * keywords)
     by_provider: dict[str, list[Path]] = {}
     for path in files:
         by_provider.setdefault(provider or provider_of(_sniffed(path)) or names.AWS, []).append(path)
     for one, paths in by_provider.items():
+        lists, selected = names.extraction(asked, one)
+        extracted = "".join(f", {listed} as {values}" for values, listed in lists.items())
+        columns = "".join(f", {selected[field]} as {names.column(field)}" for field in asked) + (", event" * keywords)
         with ExitStack() as opened:
             for batch in batches(con, ((_delivery(path, one), _open(path, opened)) for path in paths)):
                 for delivery, why in batch.broken:

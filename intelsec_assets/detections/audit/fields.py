@@ -23,7 +23,6 @@ PROVIDERS = (AWS, GCP, AZURE)
 
 CONTEXT = "context."  # prefix of the columns of audit_context
 
-# of rows of one provider: a scan for a log source reads the rows of its provider only
 _TYPED_AWS = {
     "eventSource": "event_source",
     "eventName": "event_name",
@@ -63,7 +62,8 @@ _TYPED_AZURE = {
     "callerIpAddress": "source_text",
     "resourceId": "resource",
 }
-TYPED: Mapping[str, str] = {**_TYPED_AWS, **_TYPED_GCP, **_TYPED_AZURE}
+# provider -> name -> column; a name of another provider is a path in the event like any other
+TYPED: Mapping[str, Mapping[str, str]] = {AWS: _TYPED_AWS, GCP: _TYPED_GCP, AZURE: _TYPED_AZURE}
 
 # objects of an event that are columns of JSON by themselves, by provider: column -> path
 PART_COLUMNS = ("request", "response", "additional")
@@ -77,7 +77,7 @@ PARTS: Mapping[str, Mapping[str, str]] = {
         )
     ),
 }
-_PART_OF = {path: name for parts in PARTS.values() for name, path in parts.items()}
+_PART_OF = {provider: {path: name for name, path in parts.items()} for provider, parts in PARTS.items()}
 
 # names that rules in circulation use for the same field
 ALIASES: Mapping[str, str] = {
@@ -250,8 +250,18 @@ def leads_through_list(field: str) -> bool:
     return any(True for _ in _list_paths(segments))
 
 
-def field_sql(field: str, event: str = "event") -> str:
-    """SQL over columns of cloud_audit_events (and audit_context for `context.*`) that gives the field.
+def provider_of_product(product: str | None) -> str | None:
+    """The provider whose events a rule reads by Sigma's product, AWS where it names none; None: no log of a cloud."""
+    return product if product in PROVIDERS else AWS if product is None else None
+
+
+def is_column(field: str, provider: str) -> bool:
+    """Whether the field of a provider's events has a typed column."""
+    return _resolved(field) in TYPED[provider]
+
+
+def field_sql(field: str, provider: str, event: str = "event") -> str:
+    """SQL over columns of cloud_audit_events (and audit_context for `context.*`) that gives a field of a provider.
 
     A typed column as it is; any other field as text out of `event`, a column or expression that holds JSON.
     Raises EventError for a name that no JSON path can hold.
@@ -259,8 +269,8 @@ def field_sql(field: str, event: str = "event") -> str:
     name = _resolved(field)
     if name.startswith(CONTEXT):
         return quoted(name)
-    if name in TYPED:
-        return quoted(TYPED[name])
+    if name in TYPED[provider]:
+        return quoted(TYPED[provider][name])
     return json_sql(name, event)
 
 
@@ -302,28 +312,28 @@ def below_sql(segments: tuple[str, ...], event: str, known_below: int) -> str:
 
 def extraction(
     fields: Collection[str],
+    provider: str,
     event: str = "event",
     *,
-    typed_columns: bool = True,
     parts: Collection[str] = (),
     rows: str = "",
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Many JSON fields for the price of one parse of each column that holds some.
+    """Many JSON fields of a provider's events for the price of one parse of each column that holds some.
 
     Returns list expressions by the name to select each of them AS, and each field over those names: `with e as (select
-    *, <list> as extracted …) select <field> …`. Fields with a typed column are not taken from JSON unless
-    `typed_columns` is false; those within a column of `parts`, which the rows (named `rows.` if not bare) have, are
+    *, <list> as extracted …) select <field> …`. Fields with a typed column are not taken from JSON;
+    those within a column of `parts`, which the rows (named `rows.` if not bare) have, are
     taken out of that. Raises EventError.
     """
     out: dict[str, str] = {}
     paths: dict[str, list[str]] = {}
     for field in fields:
         name = _resolved(field)
-        if name.startswith(CONTEXT) or (typed_columns and name in TYPED):
-            out[field] = field_sql(field)
+        if name.startswith(CONTEXT) or name in TYPED[provider]:
+            out[field] = field_sql(field, provider)
             continue
         segments = tuple(name.split("."))
-        part, known = part_of(name, parts)
+        part, known = part_of(name, provider, parts)
         values, holder = ("extracted", event) if part is None else (f"extracted_{part}", f"{rows}{quoted(part)}")
         wanted = paths.setdefault(values, [])
         wanted.append(_path(segments[known:]))
@@ -337,11 +347,11 @@ def extraction(
     }, out
 
 
-def part_of(field: str, parts: Collection[str] = PART_COLUMNS) -> tuple[str | None, int]:
+def part_of(field: str, provider: str, parts: Collection[str] = PART_COLUMNS) -> tuple[str | None, int]:
     """The column of `parts` that holds a field, and how many of its segments lead to that; (None, 0) if none does."""
     segments = _resolved(field).split(".")
     for size in range(1, len(segments) + 1):
-        part = _PART_OF.get(".".join(segments[:size]))
+        part = _PART_OF.get(provider, {}).get(".".join(segments[:size]))
         if part in parts:
             return part, size
     return None, 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Part:
     title: str
     rule_id: str
     conditions: tuple[Node, ...]
+    provider: str  # whose events it reads
 
     @property
     def sql(self) -> str:
@@ -78,15 +80,26 @@ def explain(rules: RuleSet, name: str) -> Explanation:
     """What the rule of that name or id looks for, exceptions of the set included. RulesRefused if there is none."""
     rule = rules.rule(name)
     collection = rules.only([name]).collection
-    backend = DuckDBBackend(field_sql=fields.field_sql)
     parts = tuple(
-        Part(one.title, str(one.id), condition_trees(one, backend))
+        Part(one.title, str(one.id), condition_trees(one, _backend(one)), _provider(one))
         for one in collection.rules
         if isinstance(one, SigmaRule)
     )
     heads = [one for one in collection.rules if isinstance(one, SigmaCorrelationRule) and str(one.id) == rule.rule_id]
     sql = compile_correlation(heads[0]).sql("matches") if heads else parts[0].sql
     return Explanation(rule, parts, correlation_words(heads[0]) if heads else None, sql)
+
+
+def _provider(rule: SigmaRule) -> str:
+    return fields.provider_of_product(rule.logsource.product) or fields.AWS
+
+
+def _backend(rule: SigmaRule) -> DuckDBBackend:
+    return DuckDBBackend(field_sql=partial(fields.field_sql, provider=_provider(rule)))
+
+
+def _seen(field: str | None, provider: str) -> str:
+    return f"cast({fields.field_sql(field, provider)} as varchar)" if field else "null"
 
 
 def judge(
@@ -108,7 +121,7 @@ def judge(
         nodes = [(depth, node) for condition in part.conditions for depth, node in condition.flat()]
         columns = ["event_id"]
         columns += [f"coalesce({node.sql}, false)" for _, node in nodes]
-        columns += [f"cast({fields.field_sql(node.field)} as varchar)" if node.field else "null" for _, node in nodes]
+        columns += [_seen(node.field, part.provider) for _, node in nodes]
         query = f"select {', '.join(columns)} from sample_events order by record"  # noqa: S608 - the backend's SQL
         for event_id, *cells in con.execute(query).fetchall():
             holds, seen = cells[: len(nodes)], cells[len(nodes) :]

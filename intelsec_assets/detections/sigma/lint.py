@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from sigma.backends.duckdb import DuckDBBackend
@@ -86,7 +87,9 @@ def _compiled_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintM
     line = document.located.line(("detection",))
     try:
         collection = SigmaCollection.from_dicts([copy.deepcopy(document.values)], resolve_references=False)
-        compiled = compile_ruleset(collection, DuckDBBackend(field_sql=fields.field_sql))
+        provider = lint_items.provider_of(document) or fields.AWS
+        backend = DuckDBBackend(field_sql=partial(fields.field_sql, provider=provider))
+        compiled = compile_ruleset(collection, backend)
     except (SigmaError, EventError) as error:
         remedy = "see the README of pysigma-backend-duckdb for what it can express"
         yield message(file, line, "cannot-compile", " ".join(str(error).split()), remedy)

@@ -253,8 +253,7 @@ def lowered(sql: str) -> str:
 
 def provider_of(logsource: Mapping[str, str]) -> str | None:
     """The provider whose events a rule reads by Sigma's product; None: no audit log of a cloud."""
-    product = logsource.get("product", audit_fields.AWS)
-    return product if product in audit_fields.PROVIDERS else None
+    return audit_fields.provider_of_product(logsource.get("product"))
 
 
 def _unreadable(names: Sequence[str]) -> str | None:

@@ -47,13 +47,13 @@ class Layout:
         """Columns with JSON of parts of an event."""
         return self.columns.intersection(audit_fields.PART_COLUMNS) if self.is_lake else frozenset()
 
-    def reads(self, field: str) -> Reads:
-        """What must be read for a field."""
+    def reads(self, field: str, provider: str) -> Reads:
+        """What must be read for a field of a provider's events."""
         if not self.is_lake or field.startswith(audit_fields.CONTEXT):
             return Reads.COLUMNS
-        if "json" not in audit_fields.field_sql(field):
+        if audit_fields.is_column(field, provider):
             return Reads.COLUMNS
-        return Reads.EVENT if audit_fields.part_of(field, self.parts)[0] is None else Reads.PARTS
+        return Reads.EVENT if audit_fields.part_of(field, provider, self.parts)[0] is None else Reads.PARTS
 
     def joined_context(self, events: str = "e", **known: str) -> str:
         """SQL that joins the relation of context as `x` to events; empty without one. `known`: keys they all share."""
@@ -67,15 +67,18 @@ class Layout:
         """Whether the field comes from the separate relation of context."""
         return self.context is not None and field in CONTEXT_FIELDS and field not in self.columns
 
-    def read(self, names: Collection[str]) -> tuple[str, dict[str, str]]:
-        """SQL of lists of JSON values, to be selected behind `*` of `e`, and every field over them."""
+    def read(self, names: Collection[str], provider: str) -> tuple[str, dict[str, str]]:
+        """SQL of lists of JSON values, to be selected behind `*` of `e`, and every field over them.
+
+        The rows that are read are those of the provider: a name of another one's is no column of theirs.
+        """
         plain = {name: self._context(name) for name in names if name.startswith(audit_fields.CONTEXT)}
         rest = [name for name in names if name not in plain]
         if not self.is_lake:
             missing = "null::varchar"
             there = {name: audit_fields.column_name(name) in self.columns for name in rest}
             return "", plain | {n: audit_fields.column(n) if there[n] else missing for n in rest}
-        lists, found = audit_fields.extraction(rest, "e.event", parts=self.parts, rows="e.")
+        lists, found = audit_fields.extraction(rest, provider, "e.event", parts=self.parts, rows="e.")
         # what holds the JSON is not carried on, so what looks into lists is computed beside the extraction
         extracted = "".join(f", {listed} as {name}" for name, listed in lists.items())
         return extracted, plain | {n: _as_text(sql) for n, sql in found.items()}

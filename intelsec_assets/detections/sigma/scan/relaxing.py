@@ -6,6 +6,7 @@ The condition itself is compiled by the backend; here parts that columns cannot 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from sigma.backends.duckdb import DuckDBBackend
@@ -29,22 +30,21 @@ Keeps = Callable[[str], bool]
 Tree = Any  # pySigma's parsed conditions: ConditionAND, ConditionOR, ConditionNOT, or a field and a value
 
 
-def is_column(name: str) -> bool:
-    """Whether a field is a column of the lake."""
-    return not name.startswith(audit_fields.CONTEXT) and "json" not in audit_fields.field_sql(name)
-
-
 def bounds(collection: SigmaCollection) -> Mapping[str, str]:
     """For rules by id: SQL over columns of cloud_audit_events that holds for every event that the rule matches.
 
     Rules that columns say nothing of are not in it. The collection must have been compiled: its rules are read as the
     backend read them.
     """
-    backend = DuckDBBackend(field_sql=audit_fields.field_sql)
     found = {}
     for rule in collection.rules:
         if not isinstance(rule, SigmaRule):
             continue
+        provider = audit_fields.provider_of_product(rule.logsource.product)
+        if provider is None:
+            continue
+        backend = DuckDBBackend(field_sql=partial(audit_fields.field_sql, provider=provider))
+        is_column = partial(audit_fields.is_column, provider=provider)
         try:
             trees = [at_most(condition.parsed, is_column) for condition in rule.detection.parsed_condition]
             parts = [backend.convert_condition(tree, ConversionState()) for tree in trees if tree is not None]

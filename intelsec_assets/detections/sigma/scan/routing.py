@@ -127,7 +127,7 @@ def _waves(provider: str, buckets: Sequence[Bucket], open_: Sequence[EventRule],
 def _reads(rule: EventRule, layout: Layout) -> Reads:
     if rule.compiled.needs_event and layout.is_lake:
         return Reads.EVENT
-    return max(map(layout.reads, rule.needs), default=Reads.COLUMNS)
+    return max((layout.reads(name, rule.provider) for name in rule.needs), default=Reads.COLUMNS)
 
 
 def _is_routed(rule: EventRule, provider: str) -> bool:
@@ -149,7 +149,7 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     every event, which match), facts of the layout, and a column a needed field.
     """
     service, operation = ROUTED[asked.provider]
-    extracted, fields = layout.read(sorted({*asked.needs, service, operation}))
+    extracted, fields = layout.read(sorted({*asked.needs, service, operation}), asked.provider)
     where += f" and ({_possible(asked, layout)})"
     inner = f"select *{extracted} from {layout.relation} e where {where}"
     uses_context = any(map(layout.is_context, asked.needs))
@@ -211,7 +211,7 @@ def _possible(asked: Pass, layout: Layout) -> str:
     whole = [bucket for bucket in asked.buckets if bucket not in dense]
     if None in open_ or any(bucket.pair[1] is None for bucket in asked.buckets):
         return "true"
-    operation = _column(layout, ROUTED[asked.provider][1])
+    operation = _routed(layout, asked.provider)[1]
     claims = [f"({bound})" for bound in open_]
     if whole:
         names = sorted({text.literal(bucket.pair[1] or "") for bucket in whole})
@@ -222,8 +222,11 @@ def _possible(asked: Pass, layout: Layout) -> str:
     return " or ".join(claims) or "false"
 
 
-def _column(layout: Layout, name: str) -> str:
-    return layout.read([name])[1][name]
+def _routed(layout: Layout, provider: str) -> tuple[str, str]:
+    """SQL of service and operation."""
+    service, operation = ROUTED[provider]
+    read = layout.read([service, operation], provider)[1]
+    return read[service], read[operation]
 
 
 def _case(buckets: Sequence[Bucket], said: Callable[[Sequence[EventRule], Fields], str], provider: str) -> str:
@@ -280,7 +283,7 @@ def bits(asked: Pass) -> list[tuple[int | None, int, int]]:
 
 def pairs_statement(layout: Layout, provider: str, where: str, limit: int) -> str:
     """SQL of the services and operations of the events, with how many there are of each."""
-    service, operation = (_column(layout, name) for name in ROUTED[provider])
+    service, operation = _routed(layout, provider)
     return f"select {service}, {operation}, count(*) from {layout.relation} e where {where} group by 1, 2 limit {limit}"
 
 

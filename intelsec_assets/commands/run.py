@@ -150,8 +150,8 @@ def _run(
         told = summary.to_json() if summary else {"day": None}
         print_json(told | {"detections": seen and seen.to_json(), "changed": changed, "errors": errors})
     elif summary:
-        watched = detection_summary.render(seen) if seen else []
-        for line in [*summary_view.render(summary), *watched, *_closing(settings, built, changed)]:
+        below = [*(detection_summary.render(seen) if seen else []), *_closing(settings, built, changed)]
+        for line in [*summary_view.render(summary, len(below)), *below]:
             typer.echo(line)
     if errors:
         away = summary is not None and any(target.status == UNAVAILABLE for target in summary.targets)
@@ -180,7 +180,6 @@ def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[st
     return [
         f"run         {days}: {news}",
         f"files       {settings.exports / 'latest'}",
-        f"lake        {settings.lake}",
         f"warehouse   {_warehouse(settings, built[-1])}",
         "next        intelsec alerts list; intelsec explain INDICATOR (why it scores so); intelsec tables; make dev",
     ]

@@ -1,4 +1,4 @@
-"""The summary of a day as at most 25 lines for people, or as a value for machines.
+"""The summary of a day as lines for people, with what is printed below it at most 25, or as a value for machines.
 
 Figures come from `daily_summary` and the store; none is computed here.
 """
@@ -16,7 +16,8 @@ from intelsec_assets.feeds.catalogue import Catalogue
 from intelsec_assets.records import CheckResult, ExportRun
 from intelsec_assets.resources.lake import Lake
 
-MOST_FEED_ROWS = 11  # the whole summary has at most 25 lines
+MOST_LINES = 25  # what a small terminal shows at once, with the prompt
+MOST_FEED_ROWS = 11
 MOST_CHECKS = 3
 _WIDE = 160  # characters of a line whose length somebody else decides
 
@@ -126,9 +127,9 @@ def _feeds(figures: Figures, catalogue: Catalogue, held: Mapping[str, str]) -> l
     return feeds
 
 
-def grouped(feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def grouped(feeds: Sequence[Mapping[str, Any]], most: int = MOST_FEED_ROWS) -> list[dict[str, Any]]:
     """A row a feed, or, where that would be too many, a row a publisher, or the largest and one for all the others."""
-    if len(feeds) <= MOST_FEED_ROWS:
+    if len(feeds) <= most:
         return [dict(feed) for feed in feeds]
     publishers: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for feed in feeds:
@@ -139,10 +140,10 @@ def grouped(feeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         else dict(members[0])
         for publisher, members in publishers.items()
     ]
-    if len(rows) <= MOST_FEED_ROWS:
+    if len(rows) <= most:
         return rows
     by_size = sorted(rows, key=lambda row: -int(row["rows_in"]))
-    shown, others = by_size[: MOST_FEED_ROWS - 1], by_size[MOST_FEED_ROWS - 1 :]
+    shown, others = by_size[: most - 1], by_size[most - 1 :]
     return [*shown, _together(f"{len(others)} further publishers", others)]
 
 
@@ -153,18 +154,18 @@ def _together(name: str, feeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"feed": name, **sums, "held": ", ".join(held)}
 
 
-def render(summary: Summary) -> list[str]:
-    """Lines for people."""
+def render(summary: Summary, below: int = 0) -> list[str]:
+    """Lines for people; `below` is how many others are printed after them."""
+    others = [*_figures(summary), *_targets(summary), *_checks(summary)]
+    room = MOST_LINES - below - len(others) - 1
     lines = [f"{summary.day}  {'feed':<34}{'rows in':>10}{'kept':>10}{'merged':>10}{'rejected':>10}  "]
-    rows = grouped(summary.feeds)
-    for row in rows:
+    for row in grouped(summary.feeds, min(room, MOST_FEED_ROWS)):
         held = f"  held: {row['held']}" if row["held"] else ""
         lines.append(
             f"            {row['feed'][:33]:<34}{row['rows_in']:>10,}{row['rows_kept']:>10,}"
             f"{row['rows_merged']:>10,}{row['rows_rejected']:>10,}{held[:60]}"
         )
-    lines += [*_figures(summary), *_targets(summary), *_checks(summary)]
-    return [line.rstrip() for line in lines]
+    return [line.rstrip() for line in [*lines, *others]]
 
 
 def _figures(summary: Summary) -> list[str]:

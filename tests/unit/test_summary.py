@@ -83,12 +83,14 @@ def exported(target: str, run_id: str = "r", **counts: Any) -> ExportRun:
     return ExportRun(target, DAY, run_id, "succeeded", **{**figures, **counts}, at=NOW)
 
 
-@pytest.mark.parametrize("publishers", [1, 11, 12, 60])
-def test_with_the_closing_lines_it_fits_in_25_however_many_feeds_there_are(publishers: int) -> None:
+@pytest.mark.parametrize("below", [4, 7])
+@pytest.mark.parametrize("publishers", [1, 8, 11, 12, 60])
+def test_with_the_lines_below_it_fits_in_25_however_many_feeds_there_are(publishers: int, below: int) -> None:
     feeds = [feed(f"feed-{n}", f"publisher {n % publishers}", rows=n) for n in range(60)]
     checks = [check(f"check-{n}", passed=False) for n in range(9)]
-    lines = render(summary(feeds, [exported("files"), exported("misp", detail="first\nsecond " * 40)], checks))
-    assert len(lines) + 4 <= 25
+    lines = render(summary(feeds, [exported("files"), exported("misp", detail="first\nsecond " * 40)], checks), below)
+    assert len(lines) + below <= 25
+    assert sum("plan.check-" in line for line in lines) == 3
     assert all("\n" not in line and len(line) <= 160 for line in lines)
 
 

@@ -10,15 +10,10 @@ import re
 import pytest
 
 from intelsec_assets.settings import REPOSITORY
-from tests.workspaces import Workspace, on_the_sample
+from tests.warehouses import printed_of_the_sample, published_sample
 
 # lines that name a folder of the machine
 WHERE = re.compile(r"(?m)^(files|lake|warehouse) +\S+/(exports/latest|lake|warehouse/intelsec\.duckdb)(?=\s)")
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return on_the_sample(tmp_path_factory.mktemp("readme") / "home")
 
 
 def shown(first_words: str) -> str:
@@ -28,13 +23,13 @@ def shown(first_words: str) -> str:
     return str(found)
 
 
-@pytest.mark.slow
-def test_readme_shows_what_a_first_run_and_an_explanation_print(workspace: Workspace) -> None:
+def test_readme_shows_what_a_first_run_and_an_explanation_print(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """After a change of what is printed: paste this output into README."""
-    ran = workspace.command("run")
-    assert ran.returncode == 0, ran.stderr
-    assert WHERE.sub(r"\1 \2", ran.stdout) == WHERE.sub(r"\1 \2", shown("2026-03-15  feed"))
+    printed = printed_of_the_sample(tmp_path_factory)
+    assert WHERE.sub(r"\1 \2", printed) == WHERE.sub(r"\1 \2", shown("2026-03-15  feed"))
 
-    explained = workspace.command("explain", "203.0.113.150")
-    expected = shown("ipv4 203")
-    assert explained.stdout.splitlines()[: len(expected.splitlines())] == expected.splitlines()
+    assert published_sample(tmp_path_factory).here(monkeypatch, "explain", "203.0.113.150") == 0
+    expected = shown("ipv4 203").splitlines()
+    assert capsys.readouterr().out.splitlines()[: len(expected)] == expected

@@ -270,6 +270,28 @@ def test_any_files_are_one_relation_and_nothing_is_left_out(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("odd", [r'"a\u0000b"', r'{"userName":"\u0000"}', "NaN", "-Infinity", '["x",NaN]', '"NaN"'])
+def test_what_is_put_right_in_the_lake_is_put_right_in_lines(odd: str, tmp_path: Path) -> None:
+    text = (
+        compact(event(1)).replace('{"userName":"ada"}', f'{{"userName":{odd}}}').encode()
+    )  # two lines: one is a document
+    asked = ["requestParameters", "requestParameters.userName", "requestParameters.userName.userName"]
+    for name, data in (("lines", (text + b"\n") * 2), ("list", b'{"Records":[' + text + b"," + text + b"]}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.json").write_bytes(data)
+    with connected() as con:
+        seen = []
+        for name in ("lines", "list"):
+            for columns in (asked, asked[1:], asked[1:2]):
+                found = read_events(con, [tmp_path / name], columns=columns)
+                selected = ", ".join(fields.column(field) for field in columns)
+                seen.append(con.sql(f"select {selected}, event_id from {found.table}").fetchall())
+
+    assert seen[:3] == seen[3:]
+    assert "\0" not in str(seen)
+    assert "\\u0000" not in str(seen)
+
+
 def test_keywords_need_the_whole_event(tmp_path: Path) -> None:
     folder = made(tmp_path, {"a.ndjson": lines([event(1), event(2)])})
     with connected() as con:
@@ -312,7 +334,7 @@ def test_names_that_differ_in_case_alone_or_are_those_of_other_columns_are_told_
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = f"value {number}"
-    for name, data in (("lines", lines([one])), ("list", wrapped([one]))):
+    for name, data in (("lines", lines([one, one])), ("list", wrapped([one, one]))):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.json").write_bytes(data)
         with connected() as con:
@@ -320,7 +342,9 @@ def test_names_that_differ_in_case_alone_or_are_those_of_other_columns_are_told_
             selected = ", ".join(fields.column(field) for field in asked)
             seen = con.sql(f"select {selected}, event_id, record from {found.table}").fetchall()
 
-        assert seen == [(*(f"value {number}" for number in range(len(asked))), one["eventID"], 1)]
+        values = (f"value {number}" for number in range(len(asked)))
+        expected = (*values, one["eventID"])
+        assert sorted(seen) == [(*expected, 1), (*expected, 2)]
 
 
 def test_a_path_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -122,13 +122,19 @@ def _read_fast(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]
     except duckdb.Error:
         con.execute(f"delete from {table}")  # noqa: S608 - a name of our own
         return set(files)
-    odd = con.execute(
-        f"select distinct file from {table} where event_id is null or event_time is null"  # noqa: S608 - a name of our own
-    ).fetchall()
+    doubtful = (_is_doubtful(names.column(field)) for field in asked)
+    claims = " or ".join(("event_id is null", "event_time is null", *doubtful))
+    odd = con.execute(f"select distinct file from {table} where {claims}").fetchall()  # noqa: S608 - names are quoted
     bad = {Path(file) for (file,) in odd}
     if bad:
         con.execute(f"delete from {table} where file in (select unnest(?))", [[str(path) for path in bad]])  # noqa: S608 - a name of our own
     return bad
+
+
+def _is_doubtful(column: str) -> str:
+    """SQL that holds for what the patient way would put right, and for texts that only hold the words."""
+    signs = ("chr(0)", r"'\u0000'", "'NaN'", "'Infinity'")
+    return " or ".join(f"contains({column}, {sign})" for sign in signs)
 
 
 def _event_time(text: str) -> str:

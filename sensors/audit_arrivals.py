@@ -14,7 +14,9 @@ import dagster as dg
 
 from intelsec_assets import policies
 from intelsec_assets.days import days_between, previous_day
+from intelsec_assets.detections.gaps import sources_read
 from intelsec_assets.resources.workspace import Workspace, system_clock
+from intelsec_assets.wording import counted
 from intelsec_jobs.jobs import DETECTIONS
 
 # Files of a source that one look takes: at 200,000 events a second a look ends long before Dagster's patience of 60 s.
@@ -70,15 +72,11 @@ def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
         seen, away = state.get("days", {}), state.get("away", {})
         with workspace.store() as store:
             for source, why in arrived.away.items():
-                context.log.error("%s could not be read: %s", source, why)
                 if away.get(source) != why:  # once a cause, not every 15 seconds
                     store.add_notice("audit_source_away", source, f"{why}. Other sources were read.", now)
-        if arrived.not_read:
-            source, file, why = arrived.not_read[0]
-            context.log.error(
-                "%d files could not be read and are tried again, the first: %s %s: %s (intelsec audit status)",
-                *(len(arrived.not_read), source, file, why),
-            )
+        reading = sources_read(arrived.away, arrived.not_read)
+        if not reading.passed:
+            context.log.error("%s; tried again at the next look (intelsec audit status)", reading.found)
         landed = sources.landing().versions()
         days = days_to_judge(landed, seen, sources.prepared(now.date()).lookback, now.date())
         within = [day for day in days if policies.LIVE.has_partition_key(str(day))]
@@ -88,11 +86,12 @@ def build_audit_arrivals(*, running: bool) -> dg.SensorDefinition:
                 "INTELSEC_FIRST_DAY opens older days",
                 *(len(outside), outside[0], outside[-1]),
             )
-        files = sum(intake.files for intake in arrived.taken)
+        files = counted(sum(intake.files for intake in arrived.taken), "file")
+        missed = "" if reading.passed else f"; {reading.found}"
         return dg.SensorResult(
             run_requests=[_request(first, last, landed) for first, last in spans(within)],
             cursor=json.dumps({"days": known(landed, seen, within), "away": dict(arrived.away)}),
-            skip_reason=None if within else f"{files} files taken, no day has new events",
+            skip_reason=None if within else f"{files} taken, no day has new events{missed}",
         )
 
     return audit_log_arrivals

@@ -246,6 +246,23 @@ def test_the_sensor_takes_what_arrives_once_and_its_run_raises_an_alert_of_now(
         assert alert.certainty == "context_unknown"
 
 
+def test_a_look_that_finds_nothing_new_says_which_source_is_away(built: Workspace, tmp_path: Path) -> None:
+    workspace = copied(built, tmp_path)
+    (workspace.data / "audit/azure").rename(workspace.data / "audit/moved")
+    sensor = build_audit_arrivals(running=False)
+    resource = Resource.of(workspace.settings)
+
+    def look(cursor: str | None) -> dg.SensorExecutionData:
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"workspace": resource})
+            return sensor.evaluate_tick(context)
+
+    again = look(look(None).cursor)
+
+    assert again.skip_message is not None
+    assert again.skip_message.startswith("0 files taken, no day has new events; azure-activity is away: ")
+
+
 def test_verdicts_of_a_day_reach_quality_hit_rates_and_feeds_of_that_day(
     built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

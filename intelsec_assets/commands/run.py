@@ -150,7 +150,10 @@ def _run(
         told = summary.to_json() if summary else {"day": None}
         print_json(told | {"detections": seen and seen.to_json(), "changed": changed, "errors": errors})
     elif summary:
-        below = [*(detection_summary.render(seen) if seen else []), *_closing(settings, built, changed)]
+        below = [
+            *(detection_summary.render(seen) if seen else []),
+            *_closing(settings, built, changed, has_alerts=seen is not None),
+        ]
         for line in [*summary_view.render(summary, len(below)), *below]:
             typer.echo(line)
     if errors:
@@ -174,14 +177,15 @@ def _detections(settings: Settings, days: Sequence[date]) -> detection_summary.D
     return detection_summary.read_detections(workspace.lake(), days, waiting)
 
 
-def _closing(settings: Settings, built: Sequence[date], changed: int) -> list[str]:
+def _closing(settings: Settings, built: Sequence[date], changed: int, *, has_alerts: bool) -> list[str]:
     days = f"{len(set(built))} days, {built[0]} to {built[-1]}" if built[0] != built[-1] else str(built[0])
     news = f"{counted(changed, 'partition')} written" if changed else "nothing changed, nothing written"
+    queue = "intelsec alerts list; " if has_alerts else ""
     return [
         f"run         {days}: {news}",
         f"files       {settings.exports / 'latest'}",
         f"warehouse   {_warehouse(settings, built[-1])}",
-        "next        intelsec alerts list; intelsec explain INDICATOR (why it scores so); intelsec tables; make dev",
+        f"next        {queue}intelsec explain INDICATOR (why it scores so); intelsec tables; make dev",
     ]
 
 

@@ -220,7 +220,22 @@ def test_backtest_refuses_a_file_with_another_rule_and_days_without_events(place
     assert ask("backtest", "key", "--from", str(LAST.date()), "--to", str(date(2026, 1, 1))).exit_code == 2
 
 
-def test_an_empty_lake_says_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("telemetry", "said"),
+    [
+        (None, "Name audit logs in telemetry.yaml of the data root first"),
+        ("version: 1\naudit: [{name: t, provider: aws, location: logs}]\n", "Next: intelsec run"),
+    ],
+)
+def test_an_empty_lake_says_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, telemetry: str | None, said: str
+) -> None:
     monkeypatch.setenv("INTELSEC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("INTELSEC_DATA", str(tmp_path))
+    if telemetry:
+        (tmp_path / "telemetry.yaml").write_text(telemetry)
 
-    assert ask("quality").exit_code == 1
+    told = ask("quality")
+
+    assert told.exit_code == 1
+    assert f"holds no findings yet. {said}" in told.stderr

@@ -132,7 +132,9 @@ def opened(data: str | None, asked: date | None) -> Iterator[Known]:
     lake = workspace.lake()
     days = lake.days(SIGMA_FINDINGS.name)
     if not days:
-        fail(f"{lake.root} holds no findings yet. Next: intelsec run", FOUND_SOMETHING)
+        is_watched = bool(workspace.detection_sources().telemetry().audit)
+        way_out = "Next: intelsec run" if is_watched else "Name audit logs in telemetry.yaml of the data root first"
+        fail(f"{lake.root} holds no findings yet. {way_out}", FOUND_SOMETHING)
     if asked is not None and asked not in {*days, *lake.days(ALERT_DISPOSITIONS.name)}:
         fail(f"no findings of {asked} in the lake, which has {days[0]} to {days[-1]}", WRONG_USE)
     with engine.session() as con:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from intelsec_assets import engine
 from intelsec_assets.detections.audit.reading import FileRead, batches
 from intelsec_assets.detections.audit.typed import Delivery, OddRecord
 
@@ -77,8 +78,7 @@ def zipped(data: bytes) -> bytes:
 @contextmanager
 def connected() -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection as a run has it."""
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with engine.quick_session() as con:
         yield con
 
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import parts
+from tests.searching import FAST, LONG
 
 if TYPE_CHECKING:  # most tests need neither, and both take their time to load
     from intelsec_assets.resources.store import Store
@@ -23,8 +24,8 @@ if TYPE_CHECKING:  # most tests need neither, and both take their time to load
 
 # two cores shared with other work: a slow example says nothing about the code
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fast", max_examples=60, derandomize=bool(os.environ.get("CI")), **_PATIENT)
-settings.register_profile("long", max_examples=2000, **_PATIENT)
+settings.register_profile("fast", max_examples=FAST, derandomize=bool(os.environ.get("CI")), **_PATIENT)
+settings.register_profile("long", max_examples=LONG, **_PATIENT)
 
 _OWN_VARIABLES = ("INTELSEC_REALDATA", "INTELSEC_REQUIRE", "INTELSEC_TEST_ALL")
 

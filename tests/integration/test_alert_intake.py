@@ -23,6 +23,7 @@ from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.detections.findings import Finding
 from intelsec_assets.resources.store import Store
 from tests.alert_findings import NOON, Clock, finding
+from tests.searching import examples
 
 ALL = AlertFilter(states=(), modes=("live", "test"))
 _numbers = itertools.count()
@@ -442,7 +443,7 @@ def _named(spans: Iterable[tuple[int, int, str, str]], rule_id: str) -> list[Fin
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=_LATER, data=st.data())
 def test_what_is_one_alert_does_not_depend_on_the_order_in_which_untouched_findings_come(
     store: Store, spans: Sequence[tuple[int, int, str, str]], data: st.DataObject
@@ -466,7 +467,7 @@ def test_what_is_one_alert_does_not_depend_on_the_order_in_which_untouched_findi
     assert plain(shuffled) == plain(ordered)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(examples(5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=_LATER, data=st.data())
 def test_every_finding_is_counted_once_and_the_state_of_every_alert_is_what_its_events_come_to(
     store: Store, spans: Sequence[tuple[int, int, str, str]], data: st.DataObject

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.exports.content import PlanRow
@@ -22,6 +22,7 @@ from intelsec_assets.resources.store import Store
 from tests.doubles.misp_server import FAULTS, KEY, MispDouble, misp_double
 from tests.doubles.misp_state import Attribute
 from tests.plans import DAY, plan_row, plan_table
+from tests.searching import examples
 
 EVENT = event_uuid("phishing/2026-03")
 NEXT = DAY + timedelta(days=1)
@@ -311,7 +312,7 @@ def _at(k: int, fault: str) -> Callable[[int, str, str], str | None]:
     return lambda number, method, path: fault if number == k else None
 
 
-@settings(max_examples=20)  # two runs over HTTP each
+@examples(6)  # two runs over HTTP each
 @given(faults=st.dictionaries(st.integers(1, 60), st.sampled_from(FAULTS), max_size=12))
 def test_whatever_faults_hit_a_run_that_waits_it_converges(
     faults: dict[int, str], tmp_path_factory: pytest.TempPathFactory

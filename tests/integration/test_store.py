@@ -20,6 +20,7 @@ from intelsec_assets.feeds.snapshot import FetchState, SnapshotFile
 from intelsec_assets.records import CheckResult, ExportRun, LedgerEntry, Notice, Refused, RunRecord, Write
 from intelsec_assets.resources.store import NewerSchema, Store, StoreError, schema, versions
 from intelsec_assets.resources.store.database import connect
+from tests.searching import examples
 
 DAY = date(2026, 3, 2)
 AT = datetime(2026, 3, 3, 4, 5, 6, 789012, tzinfo=UTC)
@@ -196,7 +197,7 @@ _ENTRIES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_ENTRIES, max_size=6))
 def test_the_ledger_is_what_the_writes_so_far_come_to(store: Store, calls: list[list[tuple[str, str, str]]]) -> None:
     target = f"t{len(store.exports(limit=100_000))}"

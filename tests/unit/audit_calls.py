@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from intelsec_assets import engine
 from intelsec_assets.detections.context.asn import AsnPrefixes
 from intelsec_assets.detections.context.audit_context import build_context
 from intelsec_assets.detections.context.indicator_match import IndicatorsOfDay
@@ -84,8 +85,7 @@ def history(con: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ...]]) -> 
 @contextmanager
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine in UTC."""
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with engine.quick_session() as con:
         yield con
 
 

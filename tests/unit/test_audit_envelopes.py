@@ -9,12 +9,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.detections.audit.framing import frames, of_documents
 from intelsec_assets.detections.audit.typed import Delivery, typed
 from tests.audit_logs import DELIVERED, compact, connected, event, lines, read, rows, wrapped, zipped
+from tests.searching import examples
 
 EVENTS = [event(1), event(2, errorCode="AccessDenied"), event(3, requestParameters={"items": [{"a": 1}, {"a": [2]}]})]
 
@@ -119,7 +120,7 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(st.lists(st.dictionaries(FIELDS, VALUES, max_size=4), min_size=1, max_size=5), st.booleans())
 def test_the_fast_way_and_the_patient_way_give_the_same_rows(changes: list[dict[str, Any]], as_lines: bool) -> None:
     events = [{**event(number), **change} for number, change in enumerate(changes, 1)]
@@ -135,7 +136,7 @@ def test_the_fast_way_and_the_patient_way_give_the_same_rows(changes: list[dict[
     assert fast.table.num_rows + len(fast.odd) == len(events)
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 5))
 def test_rows_do_not_depend_on_how_blocks_are_cut(numbers: list[int], parts: int) -> None:
     data = lines(event(number, eventID=f"id{place}") for place, number in enumerate(numbers))

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from intelsec_assets import engine
 from intelsec_assets.detections.audit.days import build_events, build_rejected, day_counts, find_event
 from intelsec_assets.detections.audit.inbox import FolderInbox, InboxError, Listed, arrivals
 from intelsec_assets.detections.audit.landing import Landing
@@ -63,8 +64,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with engine.quick_session() as con:
         yield Place(tmp_path, con)
 
 

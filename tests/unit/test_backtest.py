@@ -21,7 +21,7 @@ START = datetime(2026, 3, 30, 9, tzinfo=UTC)
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         yield con
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from intelsec_assets.engine import session
+from intelsec_assets.engine import quick_session
 from intelsec_assets.indicators.canonical import canonical
 from intelsec_assets.indicators.canonicalise import canonicalise
+from tests.searching import examples
 from tests.unit.canonical_values import declared_types, names, real_values, texts, urls
 
 Values = list[tuple[str | None, str | None]]
@@ -20,7 +21,7 @@ Values = list[tuple[str | None, str | None]]
 
 @pytest.fixture(scope="module")
 def con():
-    with session(threads=2) as connection:
+    with quick_session() as connection:
         yield connection
 
 
@@ -45,13 +46,14 @@ def assert_equals_scalar(con: duckdb.DuckDBPyConnection, values: Values) -> None
 utf8 = st.one_of(texts, names, urls).map(lambda text: text.encode("utf-8", "replace").decode())
 
 
+@examples(15)
 @given(st.lists(st.tuples(utf8, declared_types), max_size=30))
 @example(
     [("1.2.3.4", None), ("1.2.3.4", "domain"), ("1.2.3.4", "ipv4"), ("http://a.com", None), ("http://a.com", "domain")]
 )
 @example([("a" * 63, None), ("a" * 60 + ".com", None), ("http://" + "a" * 59 + ".com", None), ("é" * 5000, None)])
 def test_a_table_gives_for_each_distinct_value_and_type_what_the_function_gives(values):
-    with session(threads=1) as con:
+    with quick_session() as con:
         assert_equals_scalar(con, values)
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.detections.context.asn import AsnPrefixes, load_prefixes
+from tests.searching import examples
 from tests.unit.audit_calls import call, context
 
 PREFIXES = """\
@@ -221,6 +222,7 @@ V6 = st.builds(
 )
 
 
+@examples(15)
 @given(networks=st.lists(st.one_of(V4, V6), min_size=1, max_size=12, unique=True), data=st.data())
 def test_the_lookup_agrees_with_a_plain_search_for_the_longest_prefix(
     tmp_path_factory: pytest.TempPathFactory, networks: list[Any], data: st.DataObject

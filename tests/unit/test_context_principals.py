@@ -20,6 +20,7 @@ from intelsec_assets.detections.context.audit_context import build_context, with
 from intelsec_assets.detections.context.principals import LEARNING, Learning, build_principal_asns
 from intelsec_assets.detections.context.tickets import NO_REGISTER
 from intelsec_assets.detections.tables import PRINCIPAL_ASNS
+from tests.searching import examples
 from tests.unit.audit_calls import DAY, NOON, Row, call, calls, context, indicators, session
 
 ANA = call()["principal"]
@@ -210,6 +211,7 @@ def taught(drawn: list[tuple[int, str, int, bool]]) -> list[tuple[Any, ...]]:
         return before.order("principal, asn").fetchall()
 
 
+@examples(12)
 @given(drawn=CALLS, seed=st.integers(0, 99))
 def test_the_order_in_which_events_arrive_does_not_matter(drawn: list[tuple[int, str, int, bool]], seed: int) -> None:
     shuffled = list(drawn)
@@ -217,6 +219,7 @@ def test_the_order_in_which_events_arrive_does_not_matter(drawn: list[tuple[int,
     assert taught(drawn) == taught(shuffled)
 
 
+@examples(12)
 @given(drawn=CALLS)
 def test_the_state_is_what_a_plain_count_says(drawn: list[tuple[int, str, int, bool]]) -> None:
     succeeded = [(day, who, network) for day, who, network, fails in drawn if not fails]

@@ -24,6 +24,7 @@ from intelsec_assets.detections.context.tickets import (
     TicketReading,
     parse_tickets,
 )
+from tests.searching import examples
 from tests.unit.audit_calls import ACCOUNT, DAY, NOON, Row, call, calls, context, session
 
 HEADER = "ticket_id,system,requester,target,action,valid_from,valid_to,status\n"
@@ -469,6 +470,7 @@ def fits(pattern: str | None, texts: list[str]) -> bool:
     return any(text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern for text in texts)
 
 
+@examples(15)
 @given(tickets=st.lists(TICKETS, max_size=5), events=EVENTS, seed=st.integers(0, 9))
 def test_the_match_of_all_events_is_the_match_of_each_in_any_order(
     tickets: list[Ticket], events: list[tuple[str, str | None, int]], seed: int

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intelsec_assets import engine
 from intelsec_assets.indicators.copies import (
     COPY_MIN_INDICATORS,
     copy_pairs,
@@ -105,11 +105,11 @@ def test_what_two_feeds_share_is_the_same_seen_from_both(source_sets: dict[tuple
 
 
 def test_overlaps_are_one_row_an_ordered_pair_that_shares_something() -> None:
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         indicators = con.sql("select unnest([['a', 'b'], ['a', 'b'], ['a'], ['c']]) as sources")
         assert overlaps(con, indicators).fetchall() == [("a", "b", 3, 2, 2 / 3, False), ("b", "a", 2, 2, 1.0, False)]
 
 
 def test_without_indicators_there_are_no_overlaps() -> None:
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         assert overlaps(con, con.sql("select ['a'] as sources where false")).fetchall() == []

@@ -29,7 +29,7 @@ ALL = {
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as session:
+    with engine.quick_session() as session:
         yield session
 
 

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {"BIGINT": 1, "INTEGER": 1, "DOUBLE": 0.5, "DATE": TO
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         yield con
 
 

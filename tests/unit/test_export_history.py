@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-import duckdb
 import pyarrow as pa
 
+from intelsec_assets import engine
 from intelsec_assets.exports.history import attempts_table, news, writes_table
 from intelsec_assets.records import ExportRun, Write
 from intelsec_assets.resources.partition import rows_hash
@@ -24,8 +24,7 @@ ATTEMPT = ExportRun("misp", DAY, "run-1", "succeeded", 1, 2, 3, 4, 5, "11 reques
 def as_written(rows: pa.Table, table: Table) -> list[dict]:
     """The rows in the columns and types that the lake gives them."""
     columns = ", ".join(f'"{c.name}"::{c.type} as "{c.name}"' for c in table.columns)
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with engine.quick_session() as con:
         names = [column.name for column in table.columns]
         return [dict(zip(names, row, strict=True)) for row in con.from_arrow(rows).project(columns).fetchall()]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets import engine
 from intelsec_assets.exports import plan
 from intelsec_assets.feeds.catalogue import ExportPolicy
 from intelsec_assets.tables import EXPORT_PLAN, FEED_STATUS, INDICATOR_SCORES, INDICATORS, Table
+from tests.searching import examples
 
 DAY = date(2026, 3, 30)
 POLICY = ExportPolicy(tombstone_days=3)
@@ -25,7 +26,7 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as session:
+    with engine.quick_session() as session:
         yield session
 
 
@@ -269,10 +270,10 @@ _DAYS = st.lists(
 )
 
 
-@settings(max_examples=20)  # up to twelve plans each
+@examples(6)  # up to twelve plans each
 @given(days=_DAYS, held=st.lists(st.booleans(), min_size=6, max_size=6))
 def test_laws_of_a_plan_over_any_history(days: list[dict[str, tuple[float, str]]], held: list[bool]) -> None:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         previous: dict[str, Row] = {}
         for n, decisions in enumerate(days):
             day = DAY + timedelta(days=n)

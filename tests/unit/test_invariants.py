@@ -25,7 +25,7 @@ NO_ROWS = "select * from (values (null)) t(x) where false"
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session() as session:
+    with engine.quick_session() as session:
         yield session
 
 

@@ -19,7 +19,7 @@ NUMBERS = Table(
 
 
 def write(lake: Lake, sql: str = "select i as n, 'x' || i as t from range(1000) r(i)", day: date = DAY) -> LakeFile:
-    with engine.session() as con:
+    with engine.quick_session() as con:
         return lake.write(con, NUMBERS, "numbers", day, con.sql(sql), fingerprint="made of nothing", inputs={})
 
 

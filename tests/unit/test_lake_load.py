@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,13 +193,13 @@ def test_a_table_has_another_version_when_one_of_its_partitions_changed() -> Non
 
 def parquet(folder: Path, name: str, query: str) -> Path:
     path = folder / f"{name}.parquet"
-    with engine.session() as con:
+    with engine.quick_session() as con:
         con.execute(f"copy ({query}) to '{path}' (format parquet)")
     return path
 
 
 def rows(*files: Path) -> list[tuple[object, ...]]:
-    with engine.session() as con:
+    with engine.quick_session() as con:
         return con.sql(f"select * from {relation(con, NUMBERS, files)} order by n").fetchall()
 
 
@@ -254,7 +253,7 @@ def test_a_quote_in_the_path_is_part_of_the_path(tmp_path: Path) -> None:
 
 def parquet_at(folder: Path) -> Path:
     path = folder / "2026-03-02.parquet"
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         quoted = str(path).replace("'", "''")
         con.execute(f"copy (select 1::bigint as n, 'a' as note) to '{quoted}' (format parquet)")
     return path

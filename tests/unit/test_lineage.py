@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intelsec_assets import engine
 from intelsec_assets.kpis.warehouse.lineage import Sum, literal, written_out
 
 
@@ -44,8 +44,7 @@ def test_a_figure_agrees_but_for_the_last_digits_of_doubles(stated: Any, found: 
     ],
 )
 def test_a_value_written_out_is_the_same_value(value: Any) -> None:
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+    with engine.quick_session() as con:
         ((same,),) = con.execute(f"select {literal(value)} is not distinct from ?", [value]).fetchall()
     assert same
 
@@ -54,7 +53,7 @@ def test_a_value_written_out_is_the_same_value(value: Any) -> None:
 def test_no_text_of_a_feed_gets_out_of_its_quotes(text: str) -> None:
     query = written_out("select $feed as feed, 'end' as last", {"feed": text})
 
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         assert con.execute(query).fetchall() == [(text, "end")]
 
 

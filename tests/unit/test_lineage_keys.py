@@ -8,6 +8,7 @@ from datetime import date
 import duckdb
 import pytest
 
+from intelsec_assets import engine
 from intelsec_assets.indicators.identity import indicator_id
 from intelsec_assets.kpis.warehouse.dictionary import UnknownTable, hint
 from intelsec_assets.kpis.warehouse.keys import UnclearKey, find_row
@@ -20,7 +21,7 @@ MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """A published file of two tables and two days."""
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         con.execute(
             "create table about (table_name varchar, grain varchar, key_columns varchar, row_count bigint, "
             "newest_day date, description varchar)"

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.days import day_end
-from intelsec_assets.engine import session
+from intelsec_assets.engine import quick_session
 from intelsec_assets.indicators.canonical import TYPES
 from intelsec_assets.indicators.observations import observe
 from intelsec_assets.tables import FEED_ROWS, OBSERVATIONS, REJECTED_OBSERVATIONS
+from tests.searching import examples
 from tests.unit.canonical_values import declared_types, texts
 
 DAY = date(2026, 3, 2)
@@ -40,7 +41,7 @@ def row(raw_value: str | None, feed: str = "everything", line: int = 1, **claims
 
 def observed(*rows: Row, feeds: tuple[Feed, ...] = (EVERYTHING, DOMAINS)) -> tuple[list[Row], list[Row]]:
     """Observations and rejected rows, each in the order of their lines."""
-    with session(threads=2) as con:
+    with quick_session() as con:
         con.execute(f"create table feed_rows (feed varchar, {FEED_ROWS.ddl()})")
         if rows:
             con.register("rows_given", pa.Table.from_pylist(list(rows)))
@@ -158,6 +159,7 @@ _rows = st.builds(
 )
 
 
+@examples(15)
 @given(st.lists(_rows, max_size=15))
 def test_each_row_is_kept_or_rejected_exactly_once(rows):
     for line, given_row in enumerate(rows):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from intelsec_assets import ordered
 from intelsec_assets.engine import session
 from intelsec_assets.ordered import ROW_GROUP, Amended, OrderError
+from tests.searching import examples
 
 KEYS = st.dictionaries(
     st.tuples(st.sampled_from(["ipv4", "url"]), st.text("abé", max_size=3)), st.integers(0, 9), max_size=20
@@ -25,6 +26,7 @@ def _relation(con: duckdb.DuckDBPyConnection, name: str, rows: dict[tuple[str, s
     return con.table(name)
 
 
+@examples(15)
 @given(base=KEYS, changes=KEYS)
 def test_amended_rows_are_the_base_with_the_changes_in_key_order(
     base: dict[tuple[str, str], int], changes: dict[tuple[str, str], int]

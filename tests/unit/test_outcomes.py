@@ -21,6 +21,7 @@ from intelsec_assets.indicators.explanation_text import render
 from intelsec_assets.indicators.models import load_model
 from intelsec_assets.indicators.outcomes import feed_accuracy, outcomes
 from intelsec_assets.tables import INDICATORS
+from tests.searching import examples
 from tests.unit.detection_rows import TODAY, days_ago, disposition, relation
 
 A, B = (str(UUID(int=number)) for number in (1, 2))
@@ -28,7 +29,7 @@ A, B = (str(UUID(int=number)) for number in (1, 2))
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         yield con
 
 
@@ -177,7 +178,7 @@ _ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=_ROWS)
 def test_outcomes_equal_a_plain_recount(con: duckdb.DuckDBPyConnection, rows: list[Any]) -> None:
     given_rows = [on(n, verdict, *ids, actor_kind=kind, ago=ago) for n, verdict, kind, ids, ago in rows]

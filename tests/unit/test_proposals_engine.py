@@ -24,7 +24,7 @@ ISSUER = "userIdentity.sessionContext.sessionIssuer.arn"
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         yield con
 
 

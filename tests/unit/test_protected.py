@@ -16,6 +16,7 @@ from intelsec_assets.feeds.catalogue import Protected, WarninglistPolicies
 from intelsec_assets.indicators.canonical import canonical
 from intelsec_assets.indicators.protected import Guard, ProtectedError
 from intelsec_assets.indicators.warninglists import load_lists, match
+from tests.searching import examples
 
 OURS = Protected(
     domains=("corp.example", "Münze.example", "deep.sub.other.example"),
@@ -138,6 +139,7 @@ prefixes = st.lists(labels, max_size=4).map(lambda parts: "".join(f"{part}." for
 letter_cases = st.sampled_from([str, str.upper, str.title])
 
 
+@examples(20)
 @given(
     prefix=prefixes,
     ours=st.sampled_from(["corp.example", "xn--mnze-0ra.example"]),
@@ -155,6 +157,7 @@ def test_nothing_below_a_protected_domain_escapes(con, prefix, ours, case, dot):
     assert None not in [GUARD.is_protected(*row) for row in rows]
 
 
+@examples(20)
 @given(number=st.integers(0, 127), length=st.integers(0, 32))
 def test_no_address_of_a_protected_network_and_no_network_around_one_escapes(con, number, length):
     address = ipaddress.ip_address("192.0.2.0") + number
@@ -196,6 +199,7 @@ def indicators(draw: st.DrawFn) -> tuple[str, str, str | None]:
     return (kind, {"domain": name, "url": f"https://{name}/x", "email": f"a@{name}"}[kind], name)
 
 
+@examples(20)
 @given(st.lists(indicators(), min_size=1, max_size=20, unique_by=lambda row: row[:2]))
 def test_the_guard_and_the_list_name_the_same_entry(con, rows):
     assert from_list(con, rows) == [GUARD.is_protected(*row) for row in rows]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from intelsec_assets.detections.errors import RuleError, UnknownRule
 from intelsec_assets.detections.sigma.explain import explain, judge, read_events
 from intelsec_assets.detections.sigma.rules import load_rules
-from intelsec_assets.engine import session
+from intelsec_assets.engine import quick_session
 from tests.written_rules import EVENT, correlated, repository, write_rule
 
 DETECTION = {
@@ -38,7 +38,7 @@ def rules(tmp_path):
 def verdict(rules, **changes):
     event = {**EVENT, "requestParameters": {"userName": "svc-backup"}, **changes}
     told = explain(rules, "key-created")
-    with session() as con:
+    with quick_session() as con:
         fired, (found,) = judge(con, rules, told, [event], {})
     assert fired == found.matches
     return found
@@ -116,7 +116,7 @@ def test_a_correlation_fires_on_the_events_together_and_each_is_judged_by_itself
     told = explain(rules, "key-created")
     events = [{**EVENT, "eventID": f"event-{n}"} for n in range(3)]
 
-    with session() as con:
+    with quick_session() as con:
         three, each = judge(con, rules, told, events, {})
         two, _ = judge(con, rules, told, events[:2], {})
 
@@ -165,7 +165,7 @@ def test_an_unknown_rule_is_told_with_those_there_are(rules):
 def test_every_rule_of_the_repository_can_be_explained_and_fires_on_its_samples_as_judged():
     rules = load_rules(Path(__file__).parents[2] / "detections" / "sigma")
 
-    with session() as con:
+    with quick_session() as con:
         for rule in rules.rules:
             told = explain(rules, rule.name)
             fired, _ = judge(con, rules, told, list(rule.samples[-1].events), rule.samples[-1].context)

@@ -23,6 +23,7 @@ from intelsec_assets.detections.tables import (
     RULE_QUALITY,
     SIGMA_FINDINGS,
 )
+from tests.searching import examples
 from tests.unit.detection_rows import TODAY, alert, days_ago, disposition, finding, relation
 
 MONTH = [days_ago(n) for n in range(30)]
@@ -31,7 +32,7 @@ RULE = RuleFacts("R", "title of R", noise_budget=5.0, techniques=frozenset({"T10
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         yield con
 
 
@@ -318,7 +319,7 @@ _SAID = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     said=st.lists(_SAID, max_size=25), reopened=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=4)
 )

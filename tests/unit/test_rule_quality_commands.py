@@ -33,7 +33,7 @@ VERDICTS = {"deploy": "false_positive", "admin": "true_positive"}
 def write(lake: Lake, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rows as partitions of their days."""
     for day in sorted({row["day"] for row in rows}):
-        with engine.session(threads=1) as con:
+        with engine.quick_session() as con:
             of_day = relation(con, table, [row for row in rows if row["day"] == day])
             lake.write(con, table, table.name, day, of_day, fingerprint="f", inputs={})
 
@@ -48,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n in range(6)
     ]
     lake = Lake(root / "home" / "lake")
-    with engine.session(threads=1) as con:
+    with engine.quick_session() as con:
         _, past = past_of(con, rules, events, VERDICTS)
         land(con, rules.rules[0], [(events, {})])
         names = ", ".join(f'"{name}"' for name in CLOUD_AUDIT_EVENTS.column_names)

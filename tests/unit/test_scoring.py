@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intelsec_assets.engine import session
+from intelsec_assets.engine import quick_session, session
 from intelsec_assets.feeds.catalogue import INDICATOR_TYPES, TLP_LEVELS, TRUST_WEIGHTS, ExportPolicy
 from intelsec_assets.indicators import scoring
 from intelsec_assets.indicators.models import POLICIES, VERDICTS, ModelError, load_model, read_model
 from intelsec_assets.indicators.scoring import Hit, Score, decide, score_one
 from intelsec_assets.tables import INDICATOR_SCORES, INDICATORS, WARNINGLIST_HITS
+from tests.searching import examples
 
 AS_OF = datetime(2026, 3, 3, tzinfo=UTC)
 V1 = load_model("v1")
@@ -190,7 +191,7 @@ def test_what_a_list_blocks_is_suppressed_even_if_it_would_be_held() -> None:
 def _vectorised(row: dict[str, Any], export: ExportPolicy = EXPORT) -> tuple[str, str]:
     """Decision and reason that SQL gives the address of `_score`, with these columns changed."""
     plain = {"indicator_type": "ipv4", "last_seen": AS_OF, "sources": ["feed-b"], "independent_sources": 1}
-    with session(threads=1) as con:
+    with quick_session() as con:
         live = {**plain, "tlp": "clear", "hits": [], "sandbox": None, "outcomes": None, **row}
         scored = scoring.score(con, _inputs(con, [live])[0], None, V1, TRUST, export, AS_OF)
         ((decision, reason),) = scored.select("decision, reason").fetchall()
@@ -252,9 +253,10 @@ def _strictest(hits: Sequence[tuple[str, str, str]]) -> Hit | None:
     return min(found, key=lambda hit: (-POLICIES.index(hit.policy), hit.list.encode()), default=None)
 
 
+@examples(15)
 @given(live=st.lists(_LIVE, max_size=8))
 def test_the_vectorised_score_equals_the_scalar_one_on_every_row(live: list[dict[str, Any]]) -> None:
-    with session(threads=1) as con:
+    with quick_session() as con:
         indicators, hits, verdicts, outcomes = _inputs(con, live)
         scored = scoring.score(con, indicators, hits, V1, TRUST, EXPORT, AS_OF, verdicts, outcomes)
         rows = scored.select(*INDICATOR_SCORES.column_names).order("value").fetchall()
@@ -299,7 +301,7 @@ def test_the_vectorised_score_equals_the_scalar_one_on_every_row(live: list[dict
 
 def test_scores_are_written_in_the_order_of_the_state_and_without_lists_verdicts_or_outcomes(tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
-    with session() as con:
+    with quick_session() as con:
         live = [
             {
                 "indicator_type": "url",
@@ -343,7 +345,7 @@ def test_a_large_state_is_scored_in_its_order_by_any_number_of_threads(tmp_path:
 
 
 def test_the_columns_are_those_of_the_table() -> None:
-    with session() as con:
+    with quick_session() as con:
         indicators, hits, *_ = _inputs(con, [])
         scored = scoring.score(con, indicators, hits, V1, TRUST, EXPORT, AS_OF)
         assert scored.columns == INDICATOR_SCORES.column_names

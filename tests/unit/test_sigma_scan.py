@@ -25,6 +25,7 @@ from intelsec_assets.detections.sigma.scan.firing import EventRule, Prepared, pr
 from intelsec_assets.detections.sigma.scan.layouts import CONTEXT_FIELDS
 from intelsec_assets.detections.sigma.scan.scanning import ScanResult, scan
 from intelsec_assets.detections.tables import SIGMA_FINDINGS
+from tests.searching import examples
 from tests.sigma_scans import START, correlation, event, id_of, landed, rule, rule_set
 
 DAY = date(2026, 3, 15)
@@ -243,7 +244,7 @@ def made_events(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @given(EVENTS)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_scan_of_all_rules_finds_what_each_rule_finds_alone(
     con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]
 ) -> None:
@@ -256,7 +257,7 @@ def test_one_scan_of_all_rules_finds_what_each_rule_finds_alone(
 
 
 @given(EVENTS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_routing_changes_nothing(con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]) -> None:
     events = con.from_arrow(landed(con, made_events(drawn)))
     prepared = prepare(many)
@@ -272,7 +273,7 @@ def without_necessary(one: EventRule) -> EventRule:
 
 
 @given(EVENTS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_columns_never_rule_out_an_event_that_matches(
     con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]]
 ) -> None:
@@ -288,7 +289,7 @@ def test_columns_never_rule_out_an_event_that_matches(
 
 
 @given(EVENTS, st.sampled_from([0.0, 0.3, 2.0]))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_how_dense_an_operation_is_changes_nothing(
     con: duckdb.DuckDBPyConnection, many: RuleSet, drawn: list[dict[str, Any]], dense: float
 ) -> None:
@@ -527,7 +528,7 @@ MIDNIGHT = timedelta(hours=14)  # after START
 
 
 @given(st.lists(st.integers(-40, 60), min_size=3, max_size=14))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_days_scanned_one_by_one_find_what_they_find_together(
     con: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory, minutes: list[int]
 ) -> None:

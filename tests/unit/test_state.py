@@ -11,15 +11,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.days import day_end, day_start
-from intelsec_assets.engine import session
+from intelsec_assets.engine import quick_session
 from intelsec_assets.indicators import state
 from intelsec_assets.indicators.copies import COPY_MIN_INDICATORS
 from intelsec_assets.indicators.identity import indicator_id
 from intelsec_assets.tables import INDICATORS, OBSERVATIONS
+from tests.searching import examples
 
 DAY = date(2026, 3, 2)
 NEXT = DAY + timedelta(days=1)
@@ -28,7 +29,7 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with session() as opened:
+    with quick_session() as opened:
         yield opened
 
 
@@ -256,22 +257,18 @@ def _written(con: duckdb.DuckDBPyConnection, days: list[list[Row]], folder: Path
     return written
 
 
-# an example merges up to six days on a new session each: a third as many keep the suite short
-_FEWER = settings(max_examples=settings.default.max_examples // 3)
-
-
-@_FEWER
+@examples(7)  # up to six days each
 @given(days=_DAYS, order=st.randoms(use_true_random=False))
 def test_merging_does_not_depend_on_the_order_of_rows(days: list[list[Row]], order: random.Random) -> None:
     shuffled = [order.sample(rows, len(rows)) for rows in days]
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, session() as con:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, quick_session() as con:
         assert _written(con, days, Path(one)) == _written(con, shuffled, Path(other))
 
 
-@_FEWER
+@examples(7)  # up to six days each
 @given(days=_DAYS)
 def test_days_merged_in_order_equal_a_recount_of_all_rows(days: list[list[Row]]) -> None:
-    with session() as con:
+    with quick_session() as con:
         relation = None
         for number, rows in enumerate(days):
             day = DAY + timedelta(days=number)

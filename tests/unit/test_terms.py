@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
+from intelsec_assets import engine
 from intelsec_assets.feeds.catalogue import (
     Contract,
     ExtraList,
@@ -42,7 +42,7 @@ FEED = Feed(
 def as_written(rows: pa.Table, table: Table) -> list[dict]:
     """The rows in the columns and types that the lake gives them."""
     columns = ", ".join(f'"{c.name}"::{c.type} as "{c.name}"' for c in table.columns)
-    with duckdb.connect() as con:
+    with engine.quick_session() as con:
         return con.from_arrow(rows).project(columns).to_arrow_table().to_pylist()
 
 

@@ -19,6 +19,7 @@ from intelsec_assets import engine
 from intelsec_assets.feeds.catalogue import ExtraList, ListPolicy, Protected, WarninglistPolicies
 from intelsec_assets.indicators.matching.networks import parse_network
 from intelsec_assets.indicators.warninglists import WarninglistError, Warninglists, load_lists, match, update_hits
+from tests.searching import examples
 
 ADDRESSES = ["ip-src", "ip-dst", "domain|ip"]
 NAMES = ["domain", "hostname", "url"]
@@ -463,6 +464,7 @@ def indicator_rows(draw: st.DrawFn) -> tuple[str, str, str | None]:
     return ("domain", name, name) if kind == "domain" else ("url", f"https://{name}/x", name)
 
 
+@examples(15)
 @given(
     rows=st.lists(indicator_rows(), max_size=12, unique_by=lambda row: row[:2]),
     cidr=st.lists(networks, min_size=1, max_size=6),
@@ -489,6 +491,7 @@ def test_days_of_updates_give_the_same_hits_as_one_full_match(
     assert sorted(updated.fetchall()) == sorted(match(con, today, lists).fetchall())
 
 
+@examples(15)
 @given(cidr=st.lists(networks, min_size=1, max_size=8), values=st.lists(addresses | networks, min_size=1, max_size=8))
 def test_the_join_finds_what_the_standard_library_finds(con, tmp_path_factory, cidr, values):
     root = tmp_path_factory.mktemp("lists")

@@ -68,5 +68,11 @@ def harmless(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
 
+def one_line(text: str, most: int | None = None) -> str:
+    """Text on one line, harmless, of at most so many characters; where it is cut it says so."""
+    plain = harmless(" ".join(text.split()))
+    return plain if most is None or len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 def _escaped(text: str) -> str:
     return harmless(text).replace("[", r"\[")

@@ -25,6 +25,7 @@ from intelsec_assets.commands.faces import (
     Json,
     day_option,
     fail,
+    one_line,
     people,
     print_json,
     workspace_settings,
@@ -147,15 +148,15 @@ def _print(facts: Facts, found: Sequence[Problem], asked: _Asked, unable: str) -
         group = list(members)
         typer.echo(f"\n{rank.words} ({len(group)})")
         for problem in group[:SHOWN_OF_A_KIND]:
-            typer.echo(f"  {problem.subject}: {_short(problem.found)}")
+            typer.echo(f"  {one_line(problem.subject)}: {one_line(problem.found, WIDTH)}")
             typer.echo(f"      costs {problem.cost:,} {problem.unit}; next: {problem.next_step}{asked.suffix}")
         if len(group) > SHOWN_OF_A_KIND:
             typer.echo(f"  and {len(group) - SHOWN_OF_A_KIND} more; all of them: intelsec quality --json{asked.suffix}")
     if facts.unjudged:
-        typer.echo(f"\nnot evaluated ({len(facts.unjudged)}): {_short(', '.join(facts.unjudged))}")
+        typer.echo(f"\nnot evaluated ({len(facts.unjudged)}): {one_line(', '.join(facts.unjudged), WIDTH)}")
         typer.echo(f"      {unable or f'next: intelsec quality --day {facts.day}{asked.suffix}'}")
     if facts.unbuilt:
-        typer.echo(f"\nnot built ({len(facts.unbuilt)}): {_short(', '.join(facts.unbuilt))}")
+        typer.echo(f"\nnot built ({len(facts.unbuilt)}): {one_line(', '.join(facts.unbuilt), WIDTH)}")
         typer.echo(f"      next: intelsec run --day {facts.day}{asked.suffix}")
     typer.echo(f"{'' if not found and not facts.unjudged else chr(10)}verdicts    {summary(facts)}")
 
@@ -203,7 +204,7 @@ def _print_one(what: str, facts: Facts, asked: _Asked, before: Sequence[str], js
     else:
         typer.echo(f"{facts.day}  {what}; {asked.age}")
         for feed in held:
-            typer.echo(f"held        {feed.status}: {feed.reason}")
+            typer.echo(f"held        {feed.status}: {one_line(feed.reason)}")
             typer.echo(
                 f"            {feed.exported:,} exported indicators depend on it, {feed.only_here:,} on it alone"
             )
@@ -222,15 +223,10 @@ def _names(check: CheckResult) -> set[str]:
 def _print_check(check: CheckResult) -> None:
     evidence = check.evidence
     outcome = evidence.get("outcome") or ("passed" if check.passed else "failed")
-    typer.echo(f"{outcome.replace('_', ' '):<12}{check.check}: {_short(str(evidence.get('found', '')))}")
+    typer.echo(f"{outcome.replace('_', ' '):<12}{check.check}: {one_line(str(evidence.get('found', '')), WIDTH)}")
     if check.passed:
         return
     typer.echo(f"{'':<12}expected: {evidence.get('threshold', '')}")
     for row in evidence.get("sample") or ():
-        typer.echo(f"{'':<12}  {_short(', '.join(f'{name} {value}' for name, value in row.items()))}")
+        typer.echo(f"{'':<12}  {one_line(', '.join(f'{name} {value}' for name, value in row.items()), WIDTH)}")
     typer.echo(f"{'':<12}what to do: {evidence.get('what to do', '')}")
-
-
-def _short(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= WIDTH else plain[: WIDTH - 1] + "…"

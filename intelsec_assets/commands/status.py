@@ -18,6 +18,7 @@ from intelsec_assets.commands.faces import (
     Day,
     Json,
     day_option,
+    one_line,
     print_json,
     workspace_settings,
 )
@@ -79,14 +80,14 @@ def _problems(store: Store, summary: summary_view.Summary) -> list[str]:
     """What a person should look at, most pressing first."""
     checks = sorted((c for c in summary.checks if not c.passed), key=lambda check: not check.blocking)
     found = [
-        f"check {c.asset}.{c.check} {'failed' if c.blocking else 'warns'}: {c.evidence.get('found', '')}"
+        f"check {c.asset}.{c.check} {'failed' if c.blocking else 'warns'}: {one_line(str(c.evidence.get('found', '')))}"
         for c in checks
     ]
     found += [f"feed {feed['feed']} is {feed['held']}" for feed in summary.feeds if feed["held"]]
     found += _run_problems(store)
     for notice in store.notices(limit=3):
-        text = summary_view.shortened((notice.text.splitlines() or [""])[0], _LONGEST)
-        found.append(f"notice of {notice.at:%Y-%m-%d %H:%M} UTC: {notice.subject}: {text}")
+        text = one_line((notice.text.splitlines() or [""])[0], _LONGEST)
+        found.append(f"notice of {notice.at:%Y-%m-%d %H:%M} UTC: {one_line(notice.subject)}: {text}")
     return found
 
 
@@ -102,7 +103,7 @@ def _run_problems(store: Store) -> list[str]:
         seen.add(what)
         if run.status == FAILED:
             reason = (run.error or "no reason was recorded").splitlines()[0]
-            found.append(f"run {run.job} {run.day or ''} failed: {summary_view.shortened(reason, _LONGEST)}")
+            found.append(f"run {run.job} {run.day or ''} failed: {one_line(reason, _LONGEST)}")
         elif run.status == RUNNING and nobody_runs:
             found.append(f"run {run.job} {run.day or ''} was cut off; run it again: intelsec run --day {run.day}")
     return found

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from intelsec_assets import engine
+from intelsec_assets.commands.faces import one_line
 from intelsec_assets.feeds.catalogue import Catalogue
 from intelsec_assets.records import CheckResult, ExportRun
 from intelsec_assets.resources.lake import Lake
@@ -190,8 +191,8 @@ def _targets(summary: Summary) -> list[str]:
     for t in summary.targets:
         counts = f"{t.added:,} added, {t.updated:,} updated, {t.withdrawn:,} withdrawn"
         refused = f", {t.quarantined:,} refused" if t.quarantined else ""
-        detail = f"; {' '.join(t.detail.split())}" if t.detail else ""
-        lines.append(shortened(f"{t.target:<12}{counts}{refused}{detail}", _WIDE))
+        detail = f"; {t.detail}" if t.detail else ""
+        lines.append(f"{t.target:<12}{one_line(f'{counts}{refused}{detail}', _WIDE - 12)}")
     return lines
 
 
@@ -201,14 +202,9 @@ def _checks(summary: Summary) -> list[str]:
     line = f"checks      {len(summary.checks) - len(failed)} passed, {blocking} failed, {len(failed) - blocking} warned"
     failed.sort(key=lambda check: not check.blocking)
     details = [
-        shortened(f"            {c.asset}.{c.check}: {' '.join(str(c.evidence.get('found', '')).split())}", _WIDE)
+        f"{'':<12}{one_line(f'{c.asset}.{c.check}: ' + str(c.evidence.get('found', '')), _WIDE - 12)}"
         for c in failed[:MOST_CHECKS]
     ]
     if len(failed) > MOST_CHECKS:
         line += f"; all of them: intelsec status --day {summary.day}"
     return [line, *details]
-
-
-def shortened(text: str, most: int) -> str:
-    """Text of at most so many characters; where it is cut it says so."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from intelsec_assets.commands.status import _run_problems
-from intelsec_assets.records import FAILED, SUCCEEDED
+from intelsec_assets.commands.quality import _print_check
+from intelsec_assets.commands.status import _problems, _run_problems
+from intelsec_assets.commands.summary_view import Summary, render
+from intelsec_assets.records import FAILED, SUCCEEDED, CheckResult
 from intelsec_assets.resources.store import Store
 
 DAY = date(2026, 3, 15)
@@ -48,3 +50,23 @@ def test_a_failed_run_is_history_once_its_day_was_built(store: Store, again: str
     ran(store, ("daily_intel", "the disk is full"), (again, None))
 
     assert _run_problems(store) == []
+
+
+def test_nothing_that_a_check_quotes_reaches_the_terminal_as_a_command(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "AWSLogs/\x1b[2J\x1b]0;owned\x07\u202e\r\nfake line"
+    evidence = {"found": evil, "sample": [{"file": evil}], "threshold": "0", "what to do": "nothing"}
+    check = CheckResult(
+        "rejected_audit_records", "every_record_was_used", DAY, False, "WARN", False, "v", "r", START, evidence
+    )
+    summary = Summary(DAY, [], {}, {}, {}, [], [check])
+    store.add_notice("audit_source_away", evil, evil, START)
+
+    _print_check(check)
+    told = [capsys.readouterr().out, "\n".join(_problems(store, summary)), "\n".join(render(summary))]
+
+    for text in told:
+        assert "owned" in text
+        assert not set(text) & set("\x1b\x07\r\u202e")
+        assert "\nfake line" not in text

@@ -201,7 +201,7 @@ def test_killed_before_or_after_every_third_file_it_puts_in_place_a_run_converge
         workspace = begun.copy(tmp_path / f"home-{number}")
         when = ("before", "after")[number % 2]
         program = [sys.executable, "-c", REPLACE_KILLS, str(workspace.home), str(number), when]
-        running = workspace.start("run", "--day", str(NEXT), program=program)
+        running = workspace.start("run", "--day", str(NEXT), "--no-warehouse", program=program)
         _, errors = running.communicate(timeout=PROMPT)
         if running.returncode == 0:
             break

@@ -82,7 +82,7 @@ def test_the_command_ends_with_code_3_for_a_server_that_is_away_and_the_summary_
     built: Workspace, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     away = built.copy(tmp_path / "home", INTELSEC_MISP_URL=NOBODY)
-    assert away.here(monkeypatch, "run", "--day", str(DAY)) == 3
+    assert away.here(monkeypatch, "run", "--day", str(DAY), "--no-warehouse") == 3
     printed, errors = capsys.readouterr()
     assert "misp        0 added" in printed
     assert "MISP did not answer" in printed

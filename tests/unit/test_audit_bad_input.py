@@ -254,7 +254,7 @@ def test_a_record_that_is_no_event_is_a_row_with_its_place_and_text() -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "empty"), (b" \n\n ", "empty"), (gzip.compress(b""), "empty"), (b"<xml/>", "not_json"), (b"[]", "empty")],
+    [(b"", "empty"), (b" \n\n ", "empty"), (zipped(b""), "empty"), (b"<xml/>", "not_json"), (b"[]", "empty")],
 )
 def test_a_file_without_records_says_so(data: bytes, reason: str) -> None:
     table, odd, files = read(data)

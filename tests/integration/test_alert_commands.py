@@ -246,4 +246,4 @@ def test_verdicts_are_brought_in_and_unknown_alerts_named_while_the_rest_is_appl
     assert (again["applied"], again["there_before"]) == (0, 1)
     assert len(service.history(one)) == 4
     given = json.dumps([{"alert_id": two, "verdict": "true_positive", "reason": "real"}])
-    assert "1 verdicts applied" in run("import", "-", given=given).output
+    assert "1 verdict applied" in run("import", "-", given=given).output

@@ -25,8 +25,10 @@ import psycopg2
 from psycopg2 import sql
 
 USER = "intelsec"
+_PREFIX = "intelsec-postgresql-"
 _START_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
+_MEMORY_BYTES = 4 << 30  # several servers of some hundred megabytes each, and as much again
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Server:
 def running(programs: Path, *, durable: bool = False) -> Iterator[Server]:
     """A server that lives as long as the block, and never longer than this process; durable = it waits for the disk."""
     account = _account()
-    folder = Path(tempfile.mkdtemp(prefix="intelsec-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=None if durable else _in_memory()))
     try:
         if account:
             shutil.chown(folder, account)
@@ -78,6 +80,25 @@ def running(programs: Path, *, durable: bool = False) -> Iterator[Server]:
             server.process.wait(_START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_memory() -> Path | None:
+    """Where files are kept in memory, if there is room: a database is three hundred files, made and deleted a test."""
+    place = Path("/dev/shm")
+    if not os.access(place, os.W_OK) or shutil.disk_usage(place).free < _MEMORY_BYTES:
+        return None
+    for left in place.glob(f"{_PREFIX}*"):  # by tests that were killed; their servers ended with them
+        if time.time() - left.stat().st_mtime > _START_SECONDS and not _is_running(left):
+            shutil.rmtree(left, ignore_errors=True)
+    return place
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _account() -> str | None:
@@ -123,6 +144,7 @@ def _start(programs: Path, folder: Path, account: str | None, password: str, *, 
         # the machine does not crash in a test; the server may be killed and stays whole
         "fsync": "on" if durable else "off",
         "max_connections": 50,
+        "max_wal_size": "256MB",  # it may lie in memory
         "shared_buffers": "32MB",
     }
     with (folder / "log").open("wb") as log:

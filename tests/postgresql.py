@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +88,9 @@ def _in_memory() -> Path | None:
     if not os.access(place, os.W_OK) or shutil.disk_usage(place).free < _MEMORY_BYTES:
         return None
     for left in place.glob(f"{_PREFIX}*"):  # by tests that were killed; their servers ended with them
-        if time.time() - left.stat().st_mtime > _START_SECONDS and not _is_running(left):
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process ends a server just now
+            if time.time() - left.stat().st_mtime > _START_SECONDS and not _is_running(left):
+                shutil.rmtree(left, ignore_errors=True)
     return place
 
 

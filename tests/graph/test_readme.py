@@ -89,8 +89,9 @@ def test_every_make_verb_in_the_documents_exists() -> None:
 def test_every_call_of_the_command_in_the_documents_is_one_it_understands() -> None:
     wrong = []
     used = list(calls("intelsec"))
+    intelsec = typer.main.get_command(app)
     for path, words in used:
-        command: Any = typer.main.get_command(app)
+        command: Any = intelsec
         rest = list(words)
         while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
             found = command.commands.get(rest.pop(0))

@@ -8,7 +8,11 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
+import duckdb
 import pytest
 
 from intelsec_assets.commands.sql import write_table
@@ -29,23 +33,50 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return published_sample(tmp_path_factory)
 
 
-def answer(workspace: Workspace, sql: str) -> str:
+@dataclass(frozen=True)
+class Answered:
+    """An answer of this process, where `query` starts one a question."""
+
+    relation: duckdb.DuckDBPyRelation
+    manifest = None
+    is_cut = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(self.relation.columns)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(map(str, self.relation.types))
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        yield from self.relation.fetchall()
+
+
+def shown(result: Any) -> str:
     out = io.StringIO()
-    with query(WarehouseFolder(workspace.home), sql) as result:
-        write_table(result, out)
+    write_table(result, out)
     return out.getvalue()
 
 
 def test_every_query_of_the_guide_answers_what_is_shown(workspace: Workspace) -> None:
     text = GUIDE.read_text()
-    renewed = ASKED.sub(
-        lambda block: f"```sql\n{block[1]}```\n\n```text\n{answer(workspace, block[1])}```",
-        text,
-    )
+    with connect(WarehouseFolder(workspace.home)) as con:
+        renewed = ASKED.sub(
+            lambda block: f"```sql\n{block[1]}```\n\n```text\n{shown(Answered(con.sql(block[1])))}```", text
+        )
     if RENEWS:
         GUIDE.write_text(renewed)
 
     assert renewed == GUIDE.read_text()
+
+
+def test_the_command_answers_as_this_process_does(workspace: Workspace) -> None:
+    asked = [sql for sql, _ in ASKED.findall(GUIDE.read_text())]
+    longest = max(asked, key=len)
+    for sql in (asked[0], longest):
+        with connect(WarehouseFolder(workspace.home)) as con, query(WarehouseFolder(workspace.home), sql) as result:
+            assert shown(result) == shown(Answered(con.sql(sql)))
 
 
 def test_the_guide_has_its_questions_in_order_each_with_a_query_that_finds_something() -> None:

@@ -4,6 +4,7 @@ A run may take several days at once, in order; what a day holds is in the pure m
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ from intelsec_assets.detections.tables import (
 )
 from intelsec_assets.indicators.outcomes import accuracy_relation
 from intelsec_assets.resources.detection_history import History
+from intelsec_assets.resources.detection_scans import AskedDay, DayScans
 from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake, LakeFile
 from intelsec_assets.resources.lake_checks import Outcome, record, told
@@ -48,6 +50,7 @@ from intelsec_assets.resources.partition import (
     build,
     build_together,
     keep,
+    made_from,
     materialized_days,
     partition_day,
     partition_days,
@@ -280,39 +283,58 @@ def sigma_findings(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     lake, sources = workspace.lake(), workspace.detection_sources()
     if unusable := sources.unusable():
         context.log.error("left out, the other rules run: %s", "\n".join(unusable))
-    return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, sources, day) for day in partition_days(context)])
+    asked = [_asked(lake, sources, day) for day in partition_days(context)]
+    scans = DayScans(lake, [one.scan for one in asked if not one.is_current(lake)])
+    return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, one, scans) for one in asked])
 
 
-def _sigma_findings(lake: Lake, sources: DetectionSources, day: date) -> Built:
-    from intelsec_assets.detections.sigma.scan.scanning import scan
+@dataclass(frozen=True)
+class _Asked:
+    """A day's scan, and what decides its findings beside the partitions it looks at."""
 
+    scan: AskedDay
+    target: Target
+    configuration: str
+
+    def is_current(self, lake: Lake) -> bool:
+        made = made_from(
+            self.target,
+            inputs=self.scan.inputs,
+            code_version=_code_version(SIGMA_FINDINGS),
+            configuration=self.configuration,
+        )
+        return lake.current(SIGMA_FINDINGS.name, self.scan.day, made) is not None
+
+
+def _asked(lake: Lake, sources: DetectionSources, day: date) -> _Asked:
     rules = sources.prepared(day)
     first = (day_start(day) - rules.lookback).date()
     looked_at = [d for d in days_between(first, day) if d == day or d in lake.days(CLOUD_AUDIT_EVENTS.name)]
     inputs = [lake.read(table.name, d) for table in (CLOUD_AUDIT_EVENTS, AUDIT_CONTEXT) for d in looked_at]
-    missed: list[str] = []
+    note = "\n".join([*map(gaps.on_a_line, sources.unusable()), *map(_not_asked, rules.failures)])
+    target = Target(SIGMA_FINDINGS, SIGMA_FINDINGS.name, note)
+    return _Asked(AskedDay(day, rules, first, inputs), target, sources.rules_digest(day))
 
-    def compute(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-        history = History(lake, con, day)
-        events, context = history.table(CLOUD_AUDIT_EVENTS, first), history.table(AUDIT_CONTEXT, first)
-        found = scan(con, rules, events, context=context, days=[day])
-        for failure in found.failures:
+
+def _sigma_findings(lake: Lake, asked: _Asked, scans: DayScans) -> Built:
+    day, missed = asked.scan.day, list[str]()
+
+    def compute(con: duckdb.DuckDBPyConnection) -> Sequence[duckdb.DuckDBPyRelation]:
+        found, broken = scans.of(con, asked.scan)
+        for failure in (*asked.scan.rules.failures, *broken):
             progress.report(SIGMA_FINDINGS.name, str(day), _not_asked(failure))
-        # what could not be compiled is known before; what broke on the day's events may not break the next time
-        missed.extend(_not_asked(failure) for failure in found.failures if failure not in rules.failures)
-        return con.from_arrow(found.findings)
+        missed.extend(map(_not_asked, broken))
+        return [con.from_arrow(found)]
 
-    return build(
+    return build_together(
         lake,
-        SIGMA_FINDINGS,
+        [replace(asked.target, missed=missed)],
         day,
         compute,
-        inputs=inputs,
-        code_version="1",
-        configuration=sources.rules_digest(day),
-        note="\n".join([*map(gaps.on_a_line, sources.unusable()), *map(_not_asked, rules.failures)]),
-        missed=missed,
-    )
+        inputs=asked.scan.inputs,
+        code_version=_code_version(SIGMA_FINDINGS),
+        configuration=asked.configuration,
+    )[0]
 
 
 def _not_asked(failure: "RuleFailure") -> str:

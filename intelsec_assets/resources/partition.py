@@ -115,6 +115,11 @@ class Target:
     missed: Sequence[str] = ()
 
 
+def made_from(target: Target, *, inputs: Sequence[LakeFile], code_version: str, configuration: str = "") -> str:
+    """Fingerprint of all that decides a partition's rows; `Lake.current` tells whether the one there is made of it."""
+    return fingerprint(target.table, code_version, configuration + target.note, inputs)
+
+
 def build_together(
     lake: Lake,
     targets: Sequence[Target],
@@ -126,7 +131,7 @@ def build_together(
     configuration: str = "",
 ) -> list[Built]:
     """Partitions that one computation yields, in the order of `targets`; computed only if one is not current."""
-    prints = [fingerprint(t.table, code_version, configuration + t.note, inputs) for t in targets]
+    prints = [made_from(t, inputs=inputs, code_version=code_version, configuration=configuration) for t in targets]
     found = [lake.current(t.asset, day, p) for t, p in zip(targets, prints, strict=True)]
     names = " + ".join(t.asset for t in targets)
     if all(file is not None for file in found):
@@ -139,10 +144,8 @@ def build_together(
         for target, print_, rows in zip(targets, prints, compute(con), strict=True):
             before = lake.held_sha256(target.asset, day)
             note = "\n".join(part for part in (target.note, *target.remarks, *target.missed) if part)
-            made_from = "" if target.missed else print_  # equal to none: what was missed is tried again
-            file = lake.write(
-                con, target.table, target.asset, day, rows, fingerprint=made_from, inputs=hashes, note=note
-            )
+            made = "" if target.missed else print_  # equal to none: what was missed is tried again
+            file = lake.write(con, target.table, target.asset, day, rows, fingerprint=made, inputs=hashes, note=note)
             built.append(Built(file, changed=file.sha256 != before))
     progress.report(names, str(day), ", ".join(f"{b.file.rows:,} rows" for b in built))
     return built

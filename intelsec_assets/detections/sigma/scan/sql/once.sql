@@ -1,10 +1,11 @@
--- matches that findings can be made of, an event once, with how many their rule has on their day
+-- matches that findings can be made of, an event once a day, with how many their rule has on it; which other days are
+-- scanned changes nothing
 create or replace temp table sigma_once as
 with once as (
     select h.*, (event_time at time zone 'UTC')::date as day, f.flood_limit
     from sigma_hits h
     join sigma_firings f using (rule)
-    qualify row_number() over (partition by h.rule, event_id order by event_time, pass, row) = 1
+    qualify row_number() over (partition by h.rule, event_id, day order by event_time, pass, row) = 1
 )
 select *, count(*) over (partition by rule, day) > flood_limit as is_crowded
 from once

@@ -1,4 +1,4 @@
-"""Days scanned together: what each finds is what it finds alone, and a rule that breaks on one day costs only that day."""
+"""Days scanned together: each finds what it finds alone, and a rule that breaks on one day costs only that day."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ The processes come from a fork server that has loaded Dagster once; what is clai
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,12 +17,11 @@ from typing import Any
 import dagster as dg
 
 from intelsec_assets import policies
+from tests.forked import SERVER
 
 PROMPT = 60  # seconds in which a process gets anywhere, on a machine with other work
 DAY = date(2026, 3, 2)
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.pooled_runs", "intelsec_jobs.runner"])
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -89,8 +87,8 @@ def by_something_else(said: Connection, waits: bool, home: str, tags: Mapping[st
 @contextmanager
 def running(way: Callable[..., None], *arguments: Any, waits: bool = False) -> Iterator[Running]:
     """A run of the tiny job by one of the ways above; it does not outlive the block."""
-    here, there = _SERVER.Pipe()
-    process = _SERVER.Process(target=way, args=(there, waits, *arguments), daemon=True)
+    here, there = SERVER.Pipe()
+    process = SERVER.Process(target=way, args=(there, waits, *arguments), daemon=True)
     process.start()
     there.close()
     try:

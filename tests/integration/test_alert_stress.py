@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,8 +18,8 @@ from intelsec_assets.detections.alerts.records import AlertFilter
 from intelsec_assets.detections.alerts.service import AlertService
 from intelsec_assets.resources.store import Store, schema
 from tests.alert_findings import Clock, finding
+from tests.forked import Forked
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ALL = AlertFilter(states=(), modes=("live", "test"))
 
 _PRELUDE = """
@@ -43,13 +40,9 @@ sys.stdin.readline()
 """
 
 
-def started(script: str, url: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _PRELUDE + script, url]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n", process.stderr and process.stderr.read()
+def started(script: str, url: str) -> Forked:
+    process = Forked(_PRELUDE + script, url)
+    assert process.stdout.readline() == "ready\n", process.errors()
     return process
 
 
@@ -59,12 +52,11 @@ def all_at_once(script: str, url: str, count: int) -> list[str]:
         processes = [started(script, url) for _ in range(count)]
         for process in processes:
             stack.callback(process.kill)
-            assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
         said = []
         for process in processes:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate()
             assert process.returncode == 0, err
             said.append(out.strip())
         return said
@@ -167,7 +159,7 @@ store_alerts._IntakeTransaction.write = writes
 service.take(findings(1000))
 """
     process = started(script, store_url)
-    process.communicate("go\n", timeout=120)
+    process.communicate("go\n")
     assert process.returncode == -signal.SIGKILL
     assert len(held(store)) == 100 * after_transactions
 
@@ -186,8 +178,6 @@ for n in range(100_000):
     print(n, flush=True)
 """
     process = started(script, store_url)
-    assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write("go\n")
     process.stdin.flush()
     deadline = time.monotonic() + 60

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from intelsec_assets.detections.audit.landing import Landing
 from intelsec_assets.detections.audit.taking import take
 from intelsec_assets.detections.audit.telemetry import AuditSource
 from tests.audit_logs import event, wrapped
+from tests.forked import Forked
 
 DAY = date(2026, 8, 20)
 FILES = 12
@@ -79,11 +78,9 @@ def delivered(root: Path) -> None:
         os.utime(path, (at, at))
 
 
-def started(root: Path, point: str = "", at: int = 0) -> subprocess.Popen[bytes]:
+def started(root: Path, point: str = "", at: int = 0) -> Forked:
     # who is killed takes nothing away: what it had open stays with the test
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(root), point, str(at)], env=os.environ | {"TMPDIR": str(root)}
-    )
+    return Forked(PROGRAM, str(root), point, str(at), environment={"TMPDIR": str(root)})
 
 
 def events(root: Path) -> list[tuple[str, str, int]]:
@@ -115,7 +112,7 @@ def test_killed_where_landing_and_register_touch_nothing_is_lost_or_doubled(
     delivered(tmp_path)
 
     process = started(tmp_path, point, at)
-    assert process.wait(timeout=120) == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL
     before = len(Landing(tmp_path / "audit").register.files())
 
     assert before < FILES
@@ -129,6 +126,6 @@ def test_two_processes_that_take_at_once_do_not_double_anything(tmp_path: Path) 
 
     processes = [started(tmp_path), started(tmp_path)]
 
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert [process.wait() for process in processes] == [0, 0]
     assert events(tmp_path) == EXPECTED
     assert [file.events for file in Landing(tmp_path / "audit").register.files()] == [EVENTS] * FILES

@@ -9,8 +9,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ import pytest
 from intelsec_assets.records import LedgerEntry
 from intelsec_assets.resources.store import LockHeld, Store, StoreError, StoreUnavailable
 from tests import postgresql
+from tests.forked import Forked
 
 DAY = date(2026, 3, 2)
 AT = datetime(2026, 3, 3, tzinfo=UTC)
@@ -43,28 +42,24 @@ url = sys.argv[1]
 
 
 @contextmanager
-def process(script: str, url: str, **options: object) -> Iterator[subprocess.Popen[str]]:
+def process(script: str, url: str) -> Iterator[Forked]:
     """A Python process that runs the script on the store; it is ended with the block."""
-    command = [sys.executable, "-c", _PRELUDE + script, url]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    ) as started:
-        try:
-            yield started
-        finally:
-            started.kill()
+    started = Forked(_PRELUDE + script, url)
+    try:
+        yield started
+    finally:
+        started.kill()
 
 
-def heard(running: subprocess.Popen[str], word: str) -> None:
+def heard(running: Forked, word: str) -> None:
     """Wait until the process says the word."""
-    assert running.stdout is not None
     line = running.stdout.readline().strip()
-    assert line == word, f"{line!r}: {running.stderr.read() if running.stderr else ''}"
+    assert line == word, f"{line!r}: {running.errors()}"
 
 
-def outcome(running: subprocess.Popen[str]) -> str:
+def outcome(running: Forked) -> str:
     """Let the process go on to its end; what it said."""
-    out, err = running.communicate("go\n", timeout=120)
+    out, err = running.communicate("go\n")
     assert running.returncode == 0, err
     return out
 
@@ -86,7 +81,6 @@ with Store.open(url) as store:
         for writer in writers.values():
             heard(writer, "ready")
         for number, writer in writers.items():
-            assert writer.stdin is not None
             writer.stdin.write(f"{number}\n")
             writer.stdin.flush()
         for writer in writers.values():
@@ -112,7 +106,6 @@ with Store.open(url) as store:
         for one in opening:
             heard(one, "ready")
         for one in opening:
-            assert one.stdin is not None
             one.stdin.write("go\n")
             one.stdin.flush()
         for one in opening:
@@ -265,13 +258,16 @@ def test_a_disk_that_refuses_to_write_is_named_and_changes_nothing(tmp_path: Pat
     with Store.open(url) as store:
         store.confirm("misp", [_entry(1, "old")])
         script = """
+import resource, signal
 from intelsec_assets.resources.store import StoreUnavailable
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 try:
     Store.open(url).confirm("misp", [entry(n, "new") for n in range(60_000)])
 except StoreUnavailable as error:
     say(error)
 """
-        with process(script, url, preexec_fn=_small_files) as writer:
+        with process(script, url) as writer:
             said = outcome(writer)
 
         assert "store.sqlite cannot be written: the disk refuses" in said
@@ -392,8 +388,3 @@ def _without_the_rights_of_root() -> Iterator[None]:
         yield
     finally:
         os.seteuid(me)
-
-
-def _small_files() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))

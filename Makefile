@@ -17,8 +17,9 @@ TO ?=
 WORKSPACE := $(if $(DATA),--data "$(DATA)")
 DAYS := $(if $(DAY),--day "$(DAY)") $(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
-# a test process a core, four at most: each loads Dagster and may start a PostgreSQL of its own
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+# a test process a core, four at most: each loads Dagster and may start a PostgreSQL of its own; whole files, in the
+# order that tests/conftest.py says
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 .PHONY: help

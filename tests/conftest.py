@@ -5,6 +5,7 @@ Data of a single test is built in that test.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections import Counter
@@ -29,6 +30,31 @@ settings.register_profile("long", max_examples=LONG, **_PATIENT)
 
 _OWN_VARIABLES = ("INTELSEC_REALDATA", "INTELSEC_REQUIRE", "INTELSEC_TEST_ALL")
 
+# Files are handed out whole, so that what a module sets up is set up once: those that take longest go first, for all
+# processes to end together. The first makes the published sample; what waits for it comes when it is there.
+_FIRST = (
+    "e2e/test_main_job.py",
+    "integration/test_rebuild.py",
+    "integration/test_faults.py",
+    "integration/test_siem_opensearch.py",
+    "integration/test_bad_input.py",
+    "integration/test_dbt_models.py",
+    "integration/test_detection_assets.py",
+    "integration/test_siem_backends.py",
+    "integration/test_dbt_portable.py",
+    "integration/test_warehouse_follows.py",
+    "unit/test_sigma_scan.py",
+    "integration",
+    "unit/test_context_tickets.py",
+    "unit/test_rule_quality_commands.py",
+    "unit/test_rule_samples.py",
+    "unit/test_proposals_engine.py",
+    "unit/test_warninglists.py",
+    "unit/test_audit_bad_input.py",
+    "unit/test_runner.py",
+    "graph",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--all`: slow tests too, and properties searched for long."""
@@ -46,18 +72,36 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note what each test needs, and leave out slow tests unless asked for."""
+    """Note what each test needs, leave out slow tests unless asked for, and put those first that take longest."""
     for item in items:
         needed = {name for marker in item.iter_markers("needs") for name in marker.args}
         if unknown := needed - parts.PARTS.keys():
             raise pytest.UsageError(f"{item.nodeid} needs {unknown}; tests/parts.py knows {sorted(parts.PARTS)}")
         item.user_properties.extend(("needs", name) for name in sorted(needed))
+    items.sort(key=_turn)
     if _tests_all(config) or "slow" in config.getoption("-m"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
     if slow:
         config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def _turn(item: pytest.Item) -> int:
+    """Where in the order a test's file stands; tests of a file, and files not named, keep theirs."""
+    folder, file = item.path.parent.name, f"{item.path.parent.name}/{item.path.name}"
+    return next((turn for turn, name in enumerate(_FIRST) if name in {file, folder}), len(_FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking, every few tests, over what importing all modules has left for good."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """At the end it walks over everything: libraries complain of what is left."""
+    gc.unfreeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -75,9 +75,10 @@ class Forked:
         """End it, if it still runs."""
         self._process.kill()
 
-    def poll(self) -> int | None:
-        """Exit code; None as long as it runs."""
-        return self.returncode
+    def ends(self, within: float) -> bool:
+        """Whether it has ended within so many seconds."""
+        self._process.join(within)
+        return self.returncode is not None
 
     def wait(self, timeout: float = PROMPT) -> int:
         """Exit code, once it has ended."""

@@ -24,11 +24,18 @@ from intelsec_assets.days import days_between
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import Store
 from intelsec_assets.settings import SAMPLE_DATA, Settings, from_environment
+from tests.forked import Forked
 
 if TYPE_CHECKING:  # Dagster takes its time to load
     from intelsec_jobs.runner import DayOutcome
 
 FIRST_DAY = date(2026, 3, 2)
+COMMAND = """
+import sys
+from intelsec_assets.cli import main
+sys.argv[0] = "intelsec"
+main()
+"""
 # The store's file changes with every record of a run; what it says is compared by rows.
 _NOT_CONTENT = {"store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "dagster", "locks"}
 
@@ -84,16 +91,9 @@ class Workspace:
             return int(end.code or 0)
         return 0
 
-    def start(self, *arguments: str, program: Sequence[str] | None = None) -> subprocess.Popen[str]:
-        """`intelsec …` (or another program) in a process of its own, just begun."""
-        return subprocess.Popen(
-            [*(program or [intelsec()]), *arguments],
-            env=self._process_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str, script: str = COMMAND) -> Forked:
+        """`intelsec …` (or another script) in a process of its own, just begun."""
+        return Forked(script, *arguments, environment=self.environment)
 
     def run(self, *days: date, job: str = "daily_intel", last: str | None = None, **more: bool) -> list[DayOutcome]:
         """Days through a job in this process; quicker than the command by the seconds that imports take."""

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,8 +237,8 @@ def test_a_full_disk_leaves_what_was_there_whole_and_says_so(tmp_path: Path, roo
     publish(root, "list", DAY, many_names())
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))"
     program = f"import intelsec_jobs.runner, resource; from intelsec_assets.cli import main; {limit}; main()"
-    done = workspace.start("run", "--day", str(DAY), program=[sys.executable, "-c", program])
-    _, errors = done.communicate(timeout=120)
+    done = workspace.start("run", "--day", str(DAY), script=program)
+    _, errors = done.communicate()
     assert (done.returncode, "Traceback" in errors) == (code, False), errors
     assert re.search(says, errors), errors
     after = workspace.content("lake", "exports")

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +16,7 @@ import pytest
 
 from intelsec_assets.resources.store import Store
 from tests.doubles.misp_server import KEY, MispDouble, misp_double
+from tests.forked import Forked
 from tests.workspaces import FIRST_DAY, Workspace, data_root, days, hosts, once, publish
 
 DAY, NEXT = days(FIRST_DAY, 2)
@@ -62,9 +60,7 @@ def killed_when(workspace: Workspace, reached: Callable[[], bool]) -> None:
     running = workspace.start("run", "--day", str(NEXT))
     deadline = time.monotonic() + PROMPT
     while not reached():
-        with suppress(subprocess.TimeoutExpired):  # looks again as soon as it has given way for a moment
-            running.wait(0.002)
-        assert running.poll() is None, f"ended before the point: {running.communicate()}"
+        assert not running.ends(0.002), f"ended before the point: {running.communicate()}"  # or gives way for a moment
         assert time.monotonic() < deadline
     running.send_signal(signal.SIGKILL)
     running.communicate()
@@ -85,7 +81,7 @@ POINTS: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.mark.parametrize(
-    "point", [name if n else pytest.param(name, marks=pytest.mark.slow) for n, name in enumerate(POINTS)]
+    "point", [*(pytest.param(name, marks=pytest.mark.slow) for name in list(POINTS)[:-1]), list(POINTS)[-1]]
 )
 def test_a_killed_run_is_told_by_status_and_made_good_by_the_next(
     begun: Workspace,
@@ -136,7 +132,7 @@ def test_a_push_killed_in_the_middle_is_finished_by_the_next_without_doubles(
         workspace = begun.copy(tmp_path / "home", INTELSEC_MISP_URL=server.url, INTELSEC_MISP_KEY=KEY)
         running = workspace.start("run", "--day", str(NEXT))
         kill_at(server, running, number)
-        _, errors = running.communicate(timeout=PROMPT)
+        _, errors = running.communicate()
         assert running.returncode == -signal.SIGKILL, errors
         server.fault = lambda number, method, path: None
         (outcome,) = [o for o in workspace.run(NEXT, last="export") if o.job == "export"]
@@ -150,7 +146,7 @@ def test_a_push_killed_in_the_middle_is_finished_by_the_next_without_doubles(
         assert len(server.requests) == asked  # what is done costs no request
 
 
-def kill_at(server: MispDouble, running: subprocess.Popen[str], number: int) -> None:
+def kill_at(server: MispDouble, running: Forked, number: int) -> None:
     """Let the server carry a request out and the client die before it hears of it."""
 
     def fault(at: int, method: str, path: str) -> str | None:
@@ -200,9 +196,9 @@ def test_killed_before_or_after_every_third_file_it_puts_in_place_a_run_converge
     while True:
         workspace = begun.copy(tmp_path / f"home-{number}")
         when = ("before", "after")[number % 2]
-        program = [sys.executable, "-c", REPLACE_KILLS, str(workspace.home), str(number), when]
-        running = workspace.start("run", "--day", str(NEXT), "--no-warehouse", program=program)
-        _, errors = running.communicate(timeout=PROMPT)
+        point = (str(workspace.home), str(number), when)
+        running = workspace.start(*point, "run", "--day", str(NEXT), "--no-warehouse", script=REPLACE_KILLS)
+        _, errors = running.communicate()
         if running.returncode == 0:
             break
         assert running.returncode == -signal.SIGKILL, errors
@@ -222,8 +218,7 @@ def test_no_lock_outlives_its_holder(begun: Workspace, tmp_path: Path) -> None:
         "import sys, time; from intelsec_assets.resources.store import Store\n"
         "with Store.open(sys.argv[1]) as store, store.lock('run'):\n    print('held', flush=True)\n    time.sleep(600)"
     )
-    holder = workspace.start(url, program=[sys.executable, "-c", program])
-    assert holder.stdout is not None
+    holder = workspace.start(url, script=program)
     assert holder.stdout.readline() == "held\n"
     holder.kill()
     holder.communicate()

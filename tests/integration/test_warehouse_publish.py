@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,21 +19,12 @@ from intelsec_assets.kpis.warehouse import placing
 from intelsec_assets.kpis.warehouse.folder import WarehouseFolder
 from intelsec_assets.kpis.warehouse.publish import PublicationFailed, publish_snapshot
 from intelsec_assets.kpis.warehouse.snapshots import list_snapshots, published, rollback, snapshot_file
-from tests.parts import REPOSITORY
+from tests.forked import Forked
 from tests.warehouse_builds import MARTS, at, build_seen, published_build, write_build
 
-PROMPT = 120  # seconds in which all of a test's processes end, on a machine with other work
 
-
-def started(program: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-    )
+def started(program: str, *arguments: object) -> Forked:
+    return Forked(program, *map(str, arguments))
 
 
 # ---------------------------------------------------------------- readers beside a writer
@@ -69,7 +59,6 @@ def test_readers_beside_a_writer_see_old_or_new_and_never_an_error(
     published_build(folder, 1, rows=1)
     reading = [started(READER, tmp_path, stop) for _ in range(readers)]
     for process in reading:
-        assert process.stdout is not None
         assert process.stdout.readline() == "reading\n", process.communicate()
     for number in range(2, publications + 2):
         write_build(folder, number, rows=number % 5)
@@ -79,7 +68,7 @@ def test_readers_beside_a_writer_see_old_or_new_and_never_an_error(
         rollback(folder, newest - 1 + number % 2)
     stop.touch()
     for process in reading:
-        out, errors = process.communicate(timeout=PROMPT)
+        out, errors = process.communicate()
         assert process.returncode == 0, errors
         reads, builds = map(int, out.split())
         assert reads >= 20
@@ -111,13 +100,12 @@ def test_who_opens_the_file_at_the_very_moment_of_a_replacement_reads_one_snapsh
     )
     flipping = started(FLIPS, folder.root, stop)
     try:
-        assert flipping.stdout is not None
         assert flipping.stdout.readline() == "flipping\n"
         attached = {build_seen(folder.published) for _ in range(reads // 2)}
         opened = {build_opened(folder.published) for _ in range(reads // 2)}
     finally:
         stop.touch()
-        out, errors = flipping.communicate(timeout=PROMPT)
+        out, errors = flipping.communicate()
     assert int(out) > reads, errors
     assert attached == opened == {1, 2}
 
@@ -198,7 +186,7 @@ def killed(begun: Path, homes: Path, what: str, step: int) -> list[Path]:
     """Copies of a home, each left by a process that was killed at another point."""
     homes.mkdir()
     process = started(KILLS, begun, homes, what, step)
-    out, errors = process.communicate(timeout=PROMPT)
+    out, errors = process.communicate()
     assert process.returncode == 0, errors
     assert int(out) >= 15
     *left, whole = sorted(homes.iterdir())

@@ -12,6 +12,7 @@ import re
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from intelsec_assets.settings import SAMPLE_DATA
@@ -127,13 +128,18 @@ def test_json_is_one_document_with_the_same_figures(
     built: tuple[Workspace, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = built[0].copy(tmp_path / "home")
-    assert workspace.here(monkeypatch, "run", "--day", str(LAST), "--json") == 0
+    assert workspace.here(monkeypatch, "run", "--day", str(LAST), "--no-warehouse", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert {feed["feed"]: feed["rows_in"] for feed in told["feeds"]} == rows_published(LAST)
     assert (told["day"], told["changed"], told["errors"]) == (str(LAST), 0, [])
     assert [check["check"] for check in told["checks"]["failed"]] == ["context_is_known"]  # the register ends at noon
     live = re.findall(r"([\d,]+) live", built[1])[0]
     assert sum(told["decisions"].values()) == int(live.replace(",", ""))
+    with duckdb.connect() as con:
+        events = con.sql(f"select count(*) from '{workspace.lake.path('cloud_audit_events', LAST)}'").fetchall()
+    assert events == [(told["detections"]["events"],)]
+    assert told["detections"]["in_doubt"] == 1
+    assert sum(told["detections"]["raised"].values()) == 1
 
 
 @pytest.mark.parametrize(

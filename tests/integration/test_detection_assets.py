@@ -314,20 +314,6 @@ def test_an_unreadable_ticket_register_makes_rules_say_that_they_do_not_know(bui
         assert {certainty for (certainty,) in found.project("certainty").fetchall()} == {"context_unknown"}
 
 
-def test_the_summary_of_a_run_tells_events_findings_and_alerts(
-    built: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    workspace = copied(built, tmp_path)
-    assert workspace.here(monkeypatch, "run", "--day", str(date(2026, 3, 15)), "--no-warehouse", "--json") == 0
-    told = json.loads(capsys.readouterr().out)["detections"]
-
-    with engine.quick_session() as con:
-        events = rows(con, workspace, CLOUD_AUDIT_EVENTS.name).filter("day = date '2026-03-15'")
-        assert told["events"] == events.aggregate("count(*)").fetchall()[0][0]
-    assert told["in_doubt"] == 1
-    assert sum(told["raised"].values()) == 1
-
-
 def evaluations(workspace: Workspace, day: date) -> dict[str, dg.AssetCheckEvaluation]:
     """What the checks of a day's detections say in the UI, by `asset.check`."""
     with dg.DagsterInstance.ephemeral() as instance:

@@ -31,7 +31,7 @@ def documents(text: str) -> list[Any]:
     """The documents of a text, to be copied: pySigma changes what it is given."""
     import yaml
 
-    return list(yaml.safe_load_all(text))
+    return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def convert(text: str, backend: Any) -> Any:

@@ -6,7 +6,7 @@ Which events match is `matching`; a finding's columns are SIGMA_FINDINGS.
 # ruff: noqa: S608 - values stand in SQL as literals of the backend, names are quoted
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
@@ -22,7 +22,7 @@ from intelsec_assets.detections.sigma.scan.firing import (
     RuleFailure,
     column,
 )
-from intelsec_assets.detections.sigma.scan.layouts import FACTS
+from intelsec_assets.detections.sigma.scan.layouts import FACTS, UNKNOWN
 from intelsec_assets.detections.sigma.scan.matching import Matches, instant, matches_of, table_of
 from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from intelsec_assets.engine import read_sql
@@ -83,9 +83,9 @@ def findings(
         con.execute(read_sql(PACKAGE, "once"))
         _tell_crowd(matches)
         con.execute(read_sql(PACKAGE, "kept_hits"))
-        _show(matches)
+        _draft_events(matches)
         failures = _correlate(matches, prepared, days, until)
-        con.execute(read_sql(PACKAGE, "drafts"))
+        con.execute(read_sql(PACKAGE, "flood_drafts"))
         if prepared.correlations:
             con.execute(read_sql(PACKAGE, "burst_drafts"))
         columns = ", ".join(f'"{column.name}"::{column.type} as "{column.name}"' for column in SIGMA_FINDINGS.columns)
@@ -144,6 +144,7 @@ def _row(
     }
 
 
+_NO_VALUES = "map([]::varchar[], []::varchar[])"
 _FACTS = ", ".join(f"m.{name}" for name in FACTS)
 
 
@@ -155,14 +156,37 @@ def _values(needs: Sequence[str]) -> str:
 
 def _values_by_rule(rules: Sequence[EventRule]) -> str:
     """A map of the fields that findings of a row's rule tell: one of all fields of a pass takes five times as long."""
+    return _by_rule(rules, lambda rule: rule.told, _values, otherwise=_NO_VALUES)
+
+
+def _is_unknown(rules: Sequence[EventRule]) -> str:
+    """Whether a kind of context is unknown that the condition of a row's rule looks at."""
+    return _by_rule(
+        rules,
+        lambda rule: rule.looks_at,
+        lambda states: (
+            " or ".join(f"m.{column(state)} is not distinct from '{UNKNOWN}'" for state in states) or "false"
+        ),
+        otherwise="false",
+    )
+
+
+def _by_rule(
+    rules: Sequence[EventRule],
+    names_of: Callable[[EventRule], tuple[str, ...]],
+    sql: Callable[[Sequence[str]], str],
+    *,
+    otherwise: str,
+) -> str:
+    """SQL over fields that are others for each rule that fires."""
     of: dict[tuple[str, ...], list[int]] = {}
     for rule in rules:
         if rule.firing is not None:
-            of.setdefault(rule.told, []).append(rule.number)
+            of.setdefault(names_of(rule), []).append(rule.number)
     branches = " ".join(
-        f"when k.rule in ({', '.join(map(str, numbers))}) then {_values(names)}" for names, numbers in of.items()
+        f"when k.rule in ({', '.join(map(str, numbers))}) then {sql(names)}" for names, numbers in of.items()
     )
-    return f"case {branches} end" if branches else "map([]::varchar[], []::varchar[])"
+    return f"case {branches} else {otherwise} end" if branches else otherwise
 
 
 def _tell_crowd(matches: Matches) -> None:
@@ -177,19 +201,26 @@ def _tell_crowd(matches: Matches) -> None:
             con.execute(
                 f"insert into sigma_crowd select rule, pass, row, {_KEY}, indicator_id, indicator_score from ("
                 f'select o.rule, o.pass, o.row, f.dedup, f.entity_field, {_values(names)} as "values", '
-                f'map([]::varchar[], []::varchar[]) as "group", {_FACTS} from sigma_once o join sigma_firings f '
+                f'{_NO_VALUES} as "group", {_FACTS} from sigma_once o join sigma_firings f '
                 f"using (rule) join {table_of(number)} m on m.rowid = o.row "
                 f"where o.is_crowded and o.pass = {number})"
             )
 
 
-def _show(matches: Matches) -> None:
-    """Fields and facts of the events that are kept."""
+def _draft_events(matches: Matches) -> None:
+    """Findings of single events, and what floods tell of the events they name: of the first one its fields."""
     for number, asked in enumerate(matches.passes):
+        told, is_unknown = _values_by_rule(asked.rules), _is_unknown(asked.rules)
+        kept = f"from sigma_kept k join {table_of(number)} m on m.rowid = k.row where k.pass = {number}"
         matches.con.execute(
-            f"insert into sigma_shown select k.* exclude (pass, row), m.event_id, m.event_time, {_FACTS}, "
-            f"{_values_by_rule(asked.rules)} from sigma_kept k join {table_of(number)} m on m.rowid = k.row "
-            f"where k.pass = {number}"
+            f"insert into sigma_drafts select k.rule, k.day, 'event', '', m.event_id, {_NO_VALUES}, m.event_time, "
+            "m.event_time, [m.event_id], 1, m.account, m.region, m.source_address, m.resource, m.usual_entity, "
+            "case when m.indicator_id is null then [] else [m.indicator_id] end, m.indicator_score, null, "
+            f"{told}, {is_unknown}, false {kept} and not k.is_flood"
+        )
+        matches.con.execute(
+            "insert into sigma_shown select k.rule, k.day, k.is_whole, k.scope, k.place, m.event_id, m.usual_entity, "
+            f"{is_unknown}, case when k.place = 1 then {told} end {kept} and k.is_flood"
         )
 
 

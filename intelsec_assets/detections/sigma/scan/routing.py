@@ -185,13 +185,13 @@ def candidates(asked: Pass, layout: Layout, where: str) -> str:
     )
 
 
-def evaluation(asked: Pass, table: str) -> str:
-    """SQL with the row ids of the candidates of `table`, and `routed`: the bits of their bucket's rules that match.
+def evaluation(asked: Pass) -> str:
+    """SQL over candidates `r`: the bits of the rules of their bucket that match.
 
     Half of the price of many rules is that DuckDB reads their conditions, so they stand in it once.
     """
     routed = _case(asked.buckets, _bits, asked.provider) if asked.buckets else "0::ubigint"
-    return f"select r.rowid as row, coalesce({routed}, 0::ubigint) as routed from {table} r"
+    return f"coalesce({routed}, 0::ubigint)"
 
 
 def _same(one: str, other: str) -> str:

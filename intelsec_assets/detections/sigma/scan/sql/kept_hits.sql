@@ -54,9 +54,17 @@ select
 from sigma_scoped
 qualify not is_flood or place <= 100;
 
+-- events that floods name
 create or replace temp table sigma_shown (
-    rule integer, day date, is_flood boolean, is_whole boolean, scope varchar, place bigint,
-    event_id varchar, event_time timestamptz,
+    rule integer, day date, is_whole boolean, scope varchar, place bigint, event_id varchar,
+    usual_entity varchar, is_unknown boolean, "values" map(varchar, varchar)
+);
+
+-- findings before it is said what their rule says: of events, and of floods of events
+create or replace temp table sigma_drafts (
+    rule integer, day date, kind varchar, group_text varchar, first_event varchar, "group" map(varchar, varchar),
+    first_event_time timestamptz, last_event_time timestamptz, event_ids varchar[], event_count bigint,
     account varchar, region varchar, source_address varchar, resource varchar, usual_entity varchar,
-    indicator_id varchar, indicator_score double, "values" map(varchar, varchar)
+    indicator_ids varchar[], indicator_score double, value double,
+    "values" map(varchar, varchar), is_unknown boolean, is_whole boolean
 );

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,12 @@ CSV = {
 }
 
 
-def feeds() -> Iterator[tuple[dict[str, Any], str, bytes]]:
+@cache
+def feeds() -> list[tuple[dict[str, Any], str, bytes]]:
+    return list(_feeds())
+
+
+def _feeds() -> Iterator[tuple[dict[str, Any], str, bytes]]:
     """Entry of the catalogue, file below the data root, content: a feed for each kind of bad input, and a good one."""
     for name, content in {
         "good": "".join(f"{host}\n" for host in hosts("good", 30)),
@@ -54,7 +60,7 @@ def feeds() -> Iterator[tuple[dict[str, Any], str, bytes]]:
         yield {"name": name, "local": f"{name}.txt", **MIN}, f"{name}.txt", to_bytes(content)
     for name, content in {
         "truncated": gzip.compress("".join(f"{host}\n" for host in hosts("cut", 2000)).encode())[:-200],
-        "bomb": gzip.compress(bytes(400_000_000)),
+        "bomb": gzip.compress(bytes(40_000_000)),
     }.items():
         yield {"name": name, "local": f"{name}.txt.gz"}, f"{name}.txt.gz", content
     for name, content in {

@@ -47,11 +47,12 @@ def test_a_second_run_ends_at_once_with_code_3_and_names_who_is_at_work(tmp_path
     workspace = Workspace(small_data(tmp_path / "data"), tmp_path / "home")
     with workspace.store() as store, store.lock("run"):
         before = workspace.content("lake")
-        done = workspace.command("run", "--day", str(DAY))
-        assert done.returncode == 3
-        assert f"run is being worked on by process {os.getpid()}" in done.stderr
-        assert "nothing was changed" in done.stderr
-        assert "Traceback" not in done.stderr
+        second = workspace.start("run", "--day", str(DAY))
+        _, errors = second.communicate()
+        assert second.returncode == 3
+        assert f"run is being worked on by process {os.getpid()}" in errors
+        assert "nothing was changed" in errors
+        assert "Traceback" not in errors
         assert workspace.content("lake") == before == {}
         assert store.runs() == []
     (outcome,) = workspace.run(DAY)

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from intelsec_assets import engine
-from intelsec_assets.detections.sigma.rules import Rule, RuleSet, load_rules
+from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import POSITIVE, Sample, id_of
 from intelsec_assets.detections.sigma.samples_run import land, provider_of
 from intelsec_assets.detections.sigma.scan.firing import prepare
@@ -34,11 +34,11 @@ from intelsec_assets.detections.sigma.siem.packages.opensearch import index_temp
 from intelsec_assets.detections.sigma.siem.targets import load_targets
 from intelsec_assets.settings import REPOSITORY
 from tests.opensearch_node import jars, running
+from tests.repository_rules import RULES
 
 pytestmark = pytest.mark.needs("java")
 
 MOST = 100_000  # events of all samples together; an answer holds 10,000 unless its index says more
-RULES = load_rules(REPOSITORY / "detections" / "sigma")
 EVENT_RULES = [rule.name for rule in RULES.rules if not rule.is_correlation]
 COUNTING = [rule.name for rule in RULES.rules if rule.is_correlation]
 NDJSON = {"content-type": "application/x-ndjson"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +11,7 @@ from intelsec_assets.detections.errors import RuleError, UnknownRule
 from intelsec_assets.detections.sigma.explain import explain, judge, read_events
 from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.engine import quick_session
+from tests.repository_rules import RULES
 from tests.written_rules import EVENT, correlated, repository, write_rule
 
 DETECTION = {
@@ -163,12 +163,10 @@ def test_an_unknown_rule_is_told_with_those_there_are(rules):
 
 
 def test_every_rule_of_the_repository_can_be_explained_and_fires_on_its_samples_as_judged():
-    rules = load_rules(Path(__file__).parents[2] / "detections" / "sigma")
-
     with quick_session() as con:
-        for rule in rules.rules:
-            told = explain(rules, rule.name)
-            fired, _ = judge(con, rules, told, list(rule.samples[-1].events), rule.samples[-1].context)
+        for rule in RULES.rules:
+            told = explain(RULES, rule.name)
+            fired, _ = judge(con, RULES, told, list(rule.samples[-1].events), rule.samples[-1].context)
             assert told.sql
             assert fired == (rule.samples[-1].kind == "positive"), rule.name
 

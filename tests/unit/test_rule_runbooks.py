@@ -8,11 +8,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, PRINCIPAL_ASNS
+from tests.repository_rules import RULES
 
 ROOT = Path(__file__).parents[2]
-RULES = load_rules(ROOT / "detections" / "sigma", with_samples=False).rules
 PARTS = ("What it means", "First five minutes", "Queries to run", "How to close", "Known false positives")
 
 
@@ -25,7 +24,7 @@ def con():
     return opened
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.name)
 def test_a_runbook_has_its_parts_and_its_queries_run(rule, con):
     text = (ROOT / rule.meta.runbook).read_text(encoding="utf-8")
     queries = re.findall(r'^intelsec sql --lake "(.*?)"$', text, re.DOTALL | re.MULTILINE)

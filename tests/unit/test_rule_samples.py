@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from intelsec_assets.detections.sigma.rules import RuleSet, load_rules
 from intelsec_assets.detections.sigma.samples import POSITIVE
 from intelsec_assets.detections.sigma.samples_run import fired_samples, land, run_rule
 from intelsec_assets.engine import session
+from tests.repository_rules import RULES
 from tests.written_rules import EVENT, repository, write_rule
 
-RULES = load_rules(Path(__file__).parents[2] / "detections" / "sigma")
 NAMES = [rule.name for rule in RULES.rules]
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 ALWAYS = {"intelsec.nothing|exists": False}  # what stands for a selection that lost its only item

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import duckdb
@@ -16,11 +15,10 @@ import pyarrow as pa
 import pytest
 
 from intelsec_assets import engine
-from intelsec_assets.detections.sigma.rules import RuleSet, load_rules
 from intelsec_assets.detections.sigma.samples import POSITIVE
 from intelsec_assets.detections.sigma.siem.compiling import EXACT, Compiled, compile_rule
 from intelsec_assets.detections.sigma.siem.targets import load_targets
-from intelsec_assets.settings import REPOSITORY
+from tests.repository_rules import RULES
 
 _ISSUER = "struct(type varchar, principalid varchar, arn varchar, accountid varchar, username varchar)"
 _IDENTITY = (
@@ -57,14 +55,9 @@ _MACROS = (
 )
 
 
-@cache
-def rules() -> RuleSet:
-    return load_rules(REPOSITORY / "detections" / "sigma")
-
-
 def compiled(name: str) -> Compiled:
     targets = load_targets()
-    return compile_rule(rules(), rules().rule(name), targets.target("athena"), targets)
+    return compile_rule(RULES, RULES.rule(name), targets.target("athena"), targets)
 
 
 def runnable(query: str) -> str:
@@ -72,10 +65,10 @@ def runnable(query: str) -> str:
     return query.replace("JSON_EXTRACT(", "athena_json_extract(")
 
 
-NAMES = [rule.name for rule in rules().rules if rule.logsource.get("product") == "aws"]
+NAMES = [rule.name for rule in RULES.rules if rule.logsource.get("product") == "aws"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """A session with Athena's functions and its tables: CloudTrail's by AWS's own statement, and the lake's context."""
     with engine.session() as opened:
@@ -135,7 +128,7 @@ def _text(value: Any) -> str | None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_tells_the_samples_apart_as_the_rule_does(name: str, con: duckdb.DuckDBPyConnection) -> None:
-    rule, one = rules().rule(name), compiled(name)
+    rule, one = RULES.rule(name), compiled(name)
     for sample in rule.samples:
         events, context = [], {}
         for number, event in enumerate(sample.events):
@@ -154,7 +147,7 @@ def test_a_query_tells_the_samples_apart_as_the_rule_does(name: str, con: duckdb
 
 def test_a_count_slides_over_the_border_of_any_window(con: duckdb.DuckDBPyConnection) -> None:
     """Half of the events in the last minutes of an hour, half in the first of the next: tumbling windows miss them."""
-    rule = rules().rule("mass-object-read")
+    rule = RULES.rule("mass-object-read")
     sample = next(sample for sample in rule.samples if sample.kind == POSITIVE)
     base = dict(sample.events[0])
     events = []

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from intelsec_assets.detections.sigma.rules import RuleSet, load_any, load_rules
+from intelsec_assets.detections.sigma.rules import RuleSet, load_any
 from intelsec_assets.detections.sigma.siem import coverage_table, outputs
 from intelsec_assets.detections.sigma.siem.compiling import EXACT, NEAREST, NONE, Compiled, compile_all, compile_rule
 from intelsec_assets.detections.sigma.siem.targets import TargetError, Targets, load_targets
 from intelsec_assets.settings import REPOSITORY
+from tests.repository_rules import RULES
 
 TARGETS = load_targets()
 ALL = list(TARGETS.targets)
@@ -218,7 +219,7 @@ def test_compiling_twice_gives_the_same_queries(tmp_path: Path) -> None:
 
 def test_the_committed_queries_and_the_table_are_current() -> None:
     """If this fails: intelsec rules compile."""
-    made = compile_all(load_rules(REPOSITORY / "detections" / "sigma", with_samples=False), TARGETS)
+    made = compile_all(RULES, TARGETS)
     assert outputs.differences(outputs.as_files(made), outputs.COMPILED, whole=ALL) == []
     page = {coverage_table.PAGE.name: coverage_table.render(made, TARGETS)}
     assert outputs.differences(page, coverage_table.PAGE.parent) == []

@@ -17,12 +17,11 @@ import pytest
 import yaml
 
 from intelsec_assets.detections.audit.telemetry import Telemetry
-from intelsec_assets.detections.sigma.rules import load_rules
 from intelsec_assets.detections.sigma.siem.compiling import NONE, Compiled, compile_all
 from intelsec_assets.detections.sigma.siem.packages import making
 from intelsec_assets.detections.sigma.siem.packages.lookups import COLUMNS, INDICATORS, TICKETS, Lookups, ticket_rows
 from intelsec_assets.detections.sigma.siem.targets import TargetError, load_targets
-from intelsec_assets.settings import REPOSITORY
+from tests.repository_rules import RULES
 
 TARGETS = load_targets()
 LOOKUPS = Lookups(
@@ -46,7 +45,7 @@ LOOKUPS = Lookups(
 
 @cache
 def compiled(siem: str) -> tuple[Compiled, ...]:
-    rules = load_rules(REPOSITORY / "detections" / "sigma", with_samples=False)
+    rules = RULES
     return tuple(compile_all(rules, TARGETS, [making.form(siem).target]))
 
 

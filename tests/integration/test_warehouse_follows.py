@@ -64,9 +64,7 @@ def scores_of(warehouse: Warehouse) -> list[tuple[float]]:
         ).fetchall()
 
 
-def test_a_blocking_test_that_fails_publishes_nothing_and_a_good_day_heals_it(own: Warehouse) -> None:
-    good, before = own.lake.path("indicator_scores", LAST_DAY), scores_of(own)
-    kept = [(path, path.read_bytes()) for path in (good, good.with_suffix(".stamp.json"))]
+def test_a_blocking_test_that_fails_publishes_nothing(own: Warehouse) -> None:
     rewrite(own.lake, LAST_DAY, "indicator_scores", "* replace (score / 2 as score)")
 
     outcome = own.build([LAST_DAY], export_threshold=0.6)
@@ -77,6 +75,16 @@ def test_a_blocking_test_that_fails_publishes_nothing_and_a_good_day_heals_it(ow
     assert points.sample
     with pytest.raises(NotPublishable, match="points_sum_to_score"):
         publish_snapshot(own.folder, [mart.doc for mart in own.project.marts], clock=lambda: PUBLISHED_AT)
+
+
+@pytest.mark.slow
+def test_a_good_day_heals_what_a_blocking_test_had_stopped(own: Warehouse) -> None:
+    good, before = own.lake.path("indicator_scores", LAST_DAY), scores_of(own)
+    kept = [(path, path.read_bytes()) for path in (good, good.with_suffix(".stamp.json"))]
+    rewrite(own.lake, LAST_DAY, "indicator_scores", "* replace (score / 2 as score)")
+    stopped = own.build([LAST_DAY], export_threshold=0.6)
+    assert stopped is not None
+    assert stopped.failed
 
     for path, content in kept:
         path.write_bytes(content)

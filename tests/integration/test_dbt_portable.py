@@ -146,11 +146,18 @@ def _compare(
 
 
 @pytest.mark.needs("postgresql")
-def test_postgresql_gives_the_rows_of_duckdb_after_a_full_build_and_an_increment(
-    project: Project, built: Built, postgresql_url: str, tmp_path: Path
+@pytest.mark.parametrize(
+    "until",
+    [
+        pytest.param([LAST], id="a full build"),
+        pytest.param([LAST - DAY, LAST], id="an increment", marks=pytest.mark.slow),
+    ],
+)
+def test_postgresql_gives_the_rows_of_duckdb_after(
+    project: Project, built: Built, postgresql_url: str, tmp_path: Path, until: list[date]
 ) -> None:
     postgres = Postgres(postgresql_url, project, built, tmp_path / "postgres")
-    postgres.carry_out("run", LAST - DAY, LAST)
+    postgres.carry_out("run", *until)
     found = postgres.differences()
     assert found.keys() == {model.name for model in project.models if "portable" in model.tags}
     assert {table: rest for table, (_, differing, rest) in found.items() if differing} == {}

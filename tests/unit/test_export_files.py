@@ -195,7 +195,7 @@ while dies_at:  # a child a step: the interpreter is started once
 
 
 def child(root: Path, count: int, dies_at: int, step: int = 1, **options: Any) -> subprocess.CompletedProcess[str]:
-    """write_export of `count` rows in its own process; with `dies_at`, one process after the other, each dying later."""
+    """write_export of `count` rows in its own process; with `dies_at`, one process after another, each dying later."""
     return subprocess.run(
         [sys.executable, "-c", _IN_A_CHILD, str(root), str(count), str(dies_at), str(step)],
         cwd=Path(__file__).resolve().parents[2], text=True, capture_output=True, timeout=120, check=False, **options,

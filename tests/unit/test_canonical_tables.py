@@ -75,5 +75,6 @@ def test_an_oversize_value_is_refused_without_leaving_the_engine(con):
 
 
 @pytest.mark.needs("realdata")
-def test_a_table_of_real_values_gives_what_the_function_gives(con, realdata: Path):
-    assert_equals_scalar(con, list(real_values(realdata)))
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_table_of_real_values_gives_what_the_function_gives(con, realdata: Path, every: int):
+    assert_equals_scalar(con, real_values(realdata)[::every])

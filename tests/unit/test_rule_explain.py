@@ -162,12 +162,17 @@ def test_an_unknown_rule_is_told_with_those_there_are(rules):
         explain(rules, "root-use")
 
 
-def test_every_rule_of_the_repository_can_be_explained_and_fires_on_its_samples_as_judged():
+def test_every_rule_of_the_repository_can_be_explained():
+    for rule in RULES.rules:
+        assert explain(RULES, rule.name).sql
+
+
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_rule_of_the_repository_fires_on_its_samples_as_judged(every):
     with quick_session() as con:
-        for rule in RULES.rules:
+        for rule in RULES.rules[::every]:
             told = explain(RULES, rule.name)
             fired, _ = judge(con, RULES, told, list(rule.samples[-1].events), rule.samples[-1].context)
-            assert told.sql
             assert fired == (rule.samples[-1].kind == "positive"), rule.name
 
 

@@ -19,6 +19,7 @@ from intelsec_assets import engine
 from intelsec_assets.feeds.catalogue import ExtraList, ListPolicy, Protected, WarninglistPolicies
 from intelsec_assets.indicators.matching.networks import parse_network
 from intelsec_assets.indicators.warninglists import WarninglistError, Warninglists, load_lists, match, update_hits
+from tests import parts
 from tests.searching import examples
 
 ADDRESSES = ["ip-src", "ip-dst", "domain|ip"]
@@ -527,11 +528,15 @@ def test_reading_a_network_never_raises_and_agrees_with_the_standard_library(tex
         assert expected.network_address.ipv4_mapped
 
 
+@pytest.fixture(scope="module")
+def real_lists():
+    return load_lists(parts.find("realdata"), WarninglistPolicies("warninglists"))
+
+
 @pytest.mark.needs("realdata")
-def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addresses(con, realdata):
+def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addresses(con, real_lists, realdata):
     """README of the data: 44.9 % of ThreatFox addresses are on some list, 44.4 % on `vpn-ipv4`."""
-    lists = load_lists(realdata, WarninglistPolicies("warninglists"))
-    assert len(lists) == 138
+    assert len(real_lists) == 138
     begin = time.perf_counter()
     source = f"{realdata}/feeds/threatfox_ips/2026-08-2*.txt"
     con.execute(
@@ -543,7 +548,7 @@ def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addr
         "create or replace table given as "
         "select uuid() as indicator_id, 'ipv4' as indicator_type, value, null::varchar as host from raw"
     )
-    match(con, con.table("given"), lists).create_view("found", replace=True)
+    match(con, con.table("given"), real_lists).create_view("found", replace=True)
     total, listed, vpn, elsewhere = con.execute(
         """
         select
@@ -564,9 +569,8 @@ def test_one_policy_for_all_real_lists_would_suppress_nearly_half_of_the_c2_addr
 
 
 @pytest.mark.needs("realdata")
-def test_known_scanners_are_more_common_the_more_lists_hold_an_address(con, realdata):
+def test_known_scanners_are_more_common_the_more_lists_hold_an_address(con, real_lists, realdata):
     """Why a scanner gets no co-occurrence bonus: 1.1 % of IPsum's addresses on one list, about a quarter on four."""
-    lists = load_lists(realdata, WarninglistPolicies("warninglists"))
     con.execute(
         """
         create or replace table given as
@@ -583,7 +587,7 @@ def test_known_scanners_are_more_common_the_more_lists_hold_an_address(con, real
         """,
         [f"{realdata}/feeds/ipsum/ipsum.txt"],
     )
-    match(con, con.table("given"), lists).create_view("found", replace=True)
+    match(con, con.table("given"), real_lists).create_view("found", replace=True)
     share = dict(
         con.execute(
             """

@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg2
@@ -38,6 +38,7 @@ class Server:
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    version: int = 0  # as libpq numbers it
 
     def url(self, database: str) -> str:
         """The store URL of a database."""
@@ -47,7 +48,10 @@ class Server:
     def database(self, like: str = "template0") -> Iterator[str]:
         """A new database, empty or a copy of another, dropped at the end whoever is still connected; its name."""
         name = f"t_{uuid.uuid4().hex}"
-        self.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(like)))
+        # copied file by file it takes two thirds of the time that it takes through the log
+        strategy = sql.SQL("strategy file_copy" if self.version >= 150000 else "")
+        made = sql.SQL("create database {} template {} {}")
+        self.execute(made.format(sql.Identifier(name), sql.Identifier(like), strategy))
         try:
             yield name
         finally:
@@ -134,7 +138,7 @@ def _make_cluster(programs: Path, folder: Path, account: str | None) -> str:
     return password
 
 
-def _start(programs: Path, folder: Path, account: str | None, password: str, *, durable: bool) -> Server:
+def _start(programs: Path, folder: Path, account: str | None, password: str, *, durable: bool = False) -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -147,6 +151,7 @@ def _start(programs: Path, folder: Path, account: str | None, password: str, *, 
         "max_connections": 50,
         "max_wal_size": "256MB",  # it may lie in memory
         "shared_buffers": "32MB",
+        "autovacuum": "off",  # databases live for seconds
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -165,14 +170,15 @@ def _start(programs: Path, folder: Path, account: str | None, password: str, *, 
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            psycopg2.connect(server.url("postgres"), connect_timeout=2).close()
+            con = psycopg2.connect(server.url("postgres"), connect_timeout=2)
         except psycopg2.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}") from None
             time.sleep(0.05)
         else:
-            return server
+            con.close()
+            return replace(server, version=con.server_version)
 
 
 def _as(account: str | None) -> dict[str, object]:

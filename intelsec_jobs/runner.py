@@ -9,7 +9,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from intelsec_assets import policies, progress
 from intelsec_assets.days import parse_day, previous_day
 from intelsec_assets.kpis.warehouse.build import NOT_EVALUATED
+from intelsec_assets.kpis.warehouse.dbt_call import dbt_loading
 from intelsec_assets.records import FAILED, SUCCEEDED
 from intelsec_assets.resources.lake import Lake
 from intelsec_assets.resources.store import StoreError
@@ -34,6 +35,8 @@ from intelsec_jobs.run_processes import PLACE, here
 
 # Dagster would print every event; the command reports progress itself, and the instance keeps the events.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+_WAREHOUSE = "warehouse_publish"  # the job that asks dbt
 
 
 class DayOutside(Exception):
@@ -82,7 +85,12 @@ def run_days(
     definitions = build_defs(settings=settings)
     snapshots = policies.STORED if from_stored else policies.SOURCES
     outcomes: list[DayOutcome] = []
-    with workspace.store() as store, store.lock("run"), _history(settings.dagster_home) as instance:
+    with (
+        workspace.store() as store,
+        store.lock("run"),
+        _history(settings.dagster_home) as instance,
+        ExitStack() as beside,
+    ):
         if days:
             _refuse_gap(workspace.lake(), days)
             workspace.lake().begin(days[0])
@@ -98,6 +106,8 @@ def run_days(
                 raise
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
+            if outcome.changed and _WAREHOUSE in after and not any(before.changed for before in outcomes):
+                beside.enter_context(dbt_loading())  # it will be needed, and a second core has nothing to do
             outcomes.append(outcome)
             if outcome.error and name not in (*spans, *after):
                 break

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,35 +78,75 @@ def call_dbt(
         "parsed": None if parsed is None else str(parsed),
     }
     answers = _Answers(progress)
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen(
-            [sys.executable, "-m", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            text=True,
-            env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
-            pass_fds=tuple(inherited),
-        )
-        try:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            json.dump(asked, child.stdin)
-            child.stdin.close()
-            for line in child.stdout:
-                answers.hear(json.loads(line))
-            child.wait()
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        said.seek(0)
-        last_words = said.read()[-_LAST_WORDS:]
-    if child.returncode != 0 or answers.is_broken:
-        cause = "\n".join(dict.fromkeys(answers.errors)) or last_words or f"it ended with {child.returncode}"
+    with closing(_WAITING.pop() if _WAITING else _Child()) as child:
+        child.ask(asked, inherited)
+        for answer in child.answers():
+            answers.hear(answer)
+        code, last_words = child.end()
+    if code != 0 or answers.is_broken:
+        cause = "\n".join(dict.fromkeys(answers.errors)) or last_words or f"it ended with {code}"
         asked_for = orders[len(answers.results) - 1].arguments[0] if answers.results else orders[0].arguments[0]
         raise DbtError(f"dbt {asked_for} could not run: {cause.strip()}. Its log: {target_path / 'dbt.log'}")
     return answers.results
+
+
+@contextmanager
+def dbt_loading() -> Iterator[None]:
+    """A child loads dbt while something else is done, which takes seconds; the next `call_dbt` of the block has it."""
+    with closing(_Child()) as child:
+        _WAITING.append(child)
+        try:
+            yield
+        finally:
+            if child in _WAITING:
+                _WAITING.remove(child)
+
+
+class _Child:
+    """A process that loads dbt and waits for orders."""
+
+    def __init__(self) -> None:
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `close` does
+        self._ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", _CHILD],
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                text=True,
+                env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
+            )
+
+    def close(self) -> None:
+        """End it, if it has not; a second time does nothing."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._ours.close()
+        self._said.close()
+
+    def ask(self, asked: Mapping[str, Any], inherited: Sequence[int]) -> None:
+        """Give it its orders, and descriptors to keep open. One that has ended says why in `end`."""
+        orders = json.dumps(asked).encode()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            sent = socket.send_fds(self._ours, [orders], list(inherited)) if inherited else 0
+            self._ours.sendall(orders[sent:])
+            self._ours.shutdown(socket.SHUT_WR)
+
+    def answers(self) -> Iterator[Mapping[str, Any]]:
+        """What it says, until it ends."""
+        assert self._process.stdout is not None
+        yield from map(json.loads, self._process.stdout)
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and the last of what it wrote beside its answers."""
+        code = self._process.wait()
+        self._said.seek(0)
+        return code, self._said.read()[-_LAST_WORDS:]
+
+
+_WAITING: list[_Child] = []
 
 
 class _Answers:

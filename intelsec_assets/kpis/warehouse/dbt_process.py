@@ -1,4 +1,4 @@
-"""dbt in a process of its own: reads its orders from standard input, answers with a JSON line an event.
+"""dbt in a process of its own: reads its orders from a socket, its standard input; answers with a JSON line an event.
 
 Run as `python -m intelsec_assets.kpis.warehouse.dbt_process` by `build` and `project`. A process of its own because dbt
 replaces log handlers, working folder and warnings of whatever imports it, and because a build must be killable.
@@ -10,23 +10,26 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+_AT_ONCE, _MOST_DESCRIPTORS = 2**16, 8
 PARSED = "partial_parse.msgpack"  # dbt's own form of a parsed project, written into its target path
 
 
 def main() -> int:
     """Carry out the orders one after another until one fails; 0 if dbt ended by itself, whatever it found."""
     _end_with_parent()
-    asked: dict[str, Any] = json.load(sys.stdin)
     # dbt prints where it likes: standard output belongs to the answers
     answers, sys.stdout = sys.stdout, sys.stderr
 
+    from dbt.adapters import duckdb as _adapter  # noqa: F401 - loaded now, the orders may not be there yet
     from dbt.cli.main import dbtRunner
 
+    asked = _orders()
     for order in asked["orders"]:
         # each on the project as it was parsed: dbt leaves what it compiled in the one it is given
         manifest = _parsed(Path(asked["parsed"])) if asked.get("parsed") else None
@@ -44,6 +47,15 @@ def main() -> int:
         if not outcome.success:
             break
     return 0
+
+
+def _orders() -> dict[str, Any]:
+    """What is asked for; the descriptors that come with it stay open."""
+    with socket.socket(fileno=sys.stdin.fileno()) as given:
+        first, _kept, _flags, _address = socket.recv_fds(given, _AT_ONCE, _MOST_DESCRIPTORS)
+        pieces = [first, *iter(lambda: given.recv(_AT_ONCE), b"")]
+    asked: dict[str, Any] = json.loads(b"".join(pieces))
+    return asked
 
 
 def _end_with_parent() -> None:

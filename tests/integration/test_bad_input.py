@@ -227,7 +227,7 @@ def many_names() -> list[str]:
     [
         (500_000, 3, "Dagster's history in .* cannot be written .* free some space"),
         pytest.param(
-            1_800_000, 1, r"raw/.*\.zst: cannot be written: .*; what was there is untouched", marks=pytest.mark.slow
+            2_200_000, 1, r"raw/.*\.zst: cannot be written: .*; what was there is untouched", marks=pytest.mark.slow
         ),
         (4_000_000, 1, "observations of 2026-03-02 could not be written to .* what was there before is untouched"),
     ],

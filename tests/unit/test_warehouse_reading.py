@@ -271,9 +271,9 @@ def test_what_does_not_fit_into_the_memory_spills_and_nothing_of_it_stays(
     folder: WarehouseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    # groups spill in small parts, so that twice what fits always gets through; a sort may need more at once
-    sql = "select distinct repeat('x', 20) || i from range(4000000) r(i)"
-    with query(folder, sql, memory="128MB", limit_rows=10) as result:
+    # groups spill in small parts, and half as much again as fits gets through; a sort may need more at once
+    sql = "select distinct repeat('x', 20) || i from range(3500000) r(i)"
+    with query(folder, sql, memory="192MB", limit_rows=10) as result:
         rows = result.rows()
         next(rows)
         assert any(path.stat().st_size for path in tmp_path.rglob("*"))

@@ -4,6 +4,7 @@ A run may take several days at once, in order; what a day holds is in the pure m
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ from intelsec_assets.indicators.outcomes import accuracy_relation
 from intelsec_assets.resources.detection_history import History
 from intelsec_assets.resources.detection_scans import AskedDay, DayScans
 from intelsec_assets.resources.detections import DetectionSources
-from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
 from intelsec_assets.resources.lake_checks import Outcome, record, told
 from intelsec_assets.resources.partition import (
     Built,
@@ -68,7 +69,7 @@ _ONE_DAY_BACK = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=0)
 
 
 # what makes the rows of a table; raised, days made before are stale: in Dagster and for whoever builds them again
-_CODE_VERSIONS = {CLOUD_AUDIT_EVENTS.name: "2"}
+_CODE_VERSIONS = {CLOUD_AUDIT_EVENTS.name: "2", SIGMA_FINDINGS.name: "2"}
 
 
 def _code_version(table: Table) -> str:
@@ -283,9 +284,13 @@ def sigma_findings(context: dg.AssetExecutionContext, workspace: Workspace) -> d
     lake, sources = workspace.lake(), workspace.detection_sources()
     if unusable := sources.unusable():
         context.log.error("left out, the other rules run: %s", "\n".join(unusable))
-    asked = [_asked(lake, sources, day) for day in partition_days(context)]
-    scans = DayScans(lake, [one.scan for one in asked if not one.is_current(lake)])
-    return _told(context, SIGMA_FINDINGS, [_sigma_findings(lake, one, scans) for one in asked])
+    days, asked = partition_days(context), dict[date, _Asked]()
+    with suppress(LakeError):  # it is told when it is that day's turn; the days before are built first
+        for day in days:
+            asked[day] = _asked(lake, sources, day)
+    scans = DayScans(lake, [one.scan for one in asked.values() if not one.is_current(lake)])
+    built = [_sigma_findings(lake, asked.get(day) or _asked(lake, sources, day), scans) for day in days]
+    return _told(context, SIGMA_FINDINGS, built)
 
 
 @dataclass(frozen=True)

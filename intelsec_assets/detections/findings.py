@@ -22,7 +22,10 @@ MAX_EVENT_IDS = 100  # evidence names the first events of a burst; the count say
 
 
 def finding_id(rule_id: str, group: str, first_event_id: str) -> str:
-    """Name of a finding: the same rule, group and first event give the same name whenever it is found."""
+    """Name of a finding: the same rule, group and first event give the same name whenever it is found.
+
+    Of the event its id and day count, `<id> <YYYY-MM-DD>`: an id that comes again on another day is another event.
+    """
     return str(uuid.uuid5(FINDING_NAMESPACE, f"{rule_id}|{group}|{first_event_id}"))
 
 

@@ -124,7 +124,11 @@ SIGMA_FINDINGS = Table(
     "one match of a Sigma rule: an event, or a burst of events of one group",
     (
         Column("day", "DATE", "day of its last event, UTC"),
-        Column("finding_id", "VARCHAR", "the same rule, group and first event give the same id"),
+        Column(
+            "finding_id",
+            "VARCHAR",
+            "the same rule, group and first event (its id and day) give the same id",
+        ),
         Column("engine", "VARCHAR", "sigma"),
         Column("rule_id", "VARCHAR", "id of the rule"),
         Column("rule_title", "VARCHAR", "its title"),

@@ -69,10 +69,10 @@ class History:
         """CLOUD_AUDIT_EVENTS with their context; of an event without one it is unknown."""
         events = self.table(CLOUD_AUDIT_EVENTS, first, last)
         context = self.table(AUDIT_CONTEXT, first, last).project(
-            "provider as cloud, event_id as id, * exclude (day, provider, event_id)"
+            "day as on_day, provider as cloud, event_id as id, * exclude (day, provider, event_id)"
         )
         joined = events.set_alias("e").join(
-            context.set_alias("c"), "e.provider = c.cloud and e.event_id = c.id", how="left"
+            context.set_alias("c"), "e.day = c.on_day and e.provider = c.cloud and e.event_id = c.id", how="left"
         )
         return joined.project(f"e.*, {_CONTEXT}")
 

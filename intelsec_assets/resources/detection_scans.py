@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 from intelsec_assets.days import ONE_DAY
 from intelsec_assets.detections.tables import AUDIT_CONTEXT, CLOUD_AUDIT_EVENTS
 from intelsec_assets.resources.detection_history import History
-from intelsec_assets.resources.lake import Lake, LakeFile
+from intelsec_assets.resources.lake import Lake, LakeError, LakeFile
 
 if TYPE_CHECKING:  # what scans takes its time to load
     from intelsec_assets.detections.sigma.scan.firing import Prepared, RuleFailure
     from intelsec_assets.detections.sigma.scan.scanning import ScanResult
 
-MOST_EVENTS = 1_000_000  # of the days of one scan: with more its events, not its rules are what is dear
+MOST_EVENTS = 50_000  # of the days of one scan: with more its events, not its rules are what is dear
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,20 @@ class DayScans:
     lake: Lake
     days: Sequence[AskedDay]
     _found: dict[date, pa.Table] = field(default_factory=dict)
-    _alone: bool = False  # a rule broke: on which day, and for which others it did not, only each by itself tells
+    _alone: bool = False  # a rule or a day's file broke: of which day, and that it spoils no other, each alone tells
 
     def of(self, con: duckdb.DuckDBPyConnection, asked: AskedDay) -> tuple[pa.Table, tuple[RuleFailure, ...]]:
         """Findings of a day, and rules that broke on its events; the others ran."""
         if asked.day not in self._found:
             together = [asked] if self._alone else self._together(asked)
-            found, broken = self._scan(con, together)
-            if broken and len(together) > 1:
+            try:
+                found, broken = self._scan(con, together)
+                is_spoilt = bool(broken)
+            except (LakeError, duckdb.Error):
+                if len(together) == 1:
+                    raise
+                is_spoilt = True
+            if is_spoilt and len(together) > 1:
                 self._alone = True
                 found, broken = self._scan(con, [asked])
             if broken or len(together) == 1 or self._alone:

@@ -205,7 +205,7 @@ def test_the_lint_can_tell_a_published_name_from_a_slip(name: str, known: bool) 
     assert fields.is_known(name, "aws") is known
 
 
-@pytest.mark.parametrize("name", ["", "a..b", 'a."b', "a.\\b", ".a", "a."])
+@pytest.mark.parametrize("name", ["", "*", "a.*.b", "a..b", 'a."b', "a.\\b", ".a", "a."])
 def test_a_name_that_no_path_can_hold_is_refused(name: str) -> None:
     with pytest.raises(EventError, match="no name of a field"):
         fields.json_sql(name)

@@ -28,7 +28,7 @@ from intelsec_assets.detections.errors import DamagedPart, EventError
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS, REJECTED_AUDIT_RECORDS
 from intelsec_assets.resources.detections import DetectionSources
 from intelsec_assets.resources.lake import Lake
-from tests.audit_logs import event, lines, wrapped, zipped
+from tests.audit_logs import compact, event, lines, wrapped, zipped
 
 DAY = date(2026, 8, 20)
 SOURCE = AuditSource("trail", "aws", "logs")
@@ -144,6 +144,15 @@ def test_an_event_cannot_hide_behind_the_id_of_another(place: Place) -> None:
     assert found is not None
     assert (found["event_name"], found["event_id"]) == ("CreateAccessKey", f"{one}~2")
     assert find_event(place.con, place.landing, f"{one}~4") is None
+
+
+def test_an_event_that_says_a_key_twice_is_not_taken_for_the_one_that_its_last_says(place: Place) -> None:
+    plain = compact(event(1, eventName="GetUser")).encode()
+    twice = plain.replace(b'"eventName":', b'"eventName":"CreateAccessKey","eventName":', 1)
+    place.deliver("1.json", b'{"Records":[' + plain + b"]}")
+    place.deliver("2.json", b'{"Records":[' + twice + b"]}")
+    place.take()
+    assert sorted(name for name, _ in named(place).values()) == ["CreateAccessKey", "GetUser"]
 
 
 def test_an_event_delivered_under_an_id_that_would_be_given_is_kept_too(place: Place) -> None:

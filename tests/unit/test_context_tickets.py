@@ -168,6 +168,8 @@ def test_a_user_of_another_account_needs_a_ticket_that_names_that_account() -> N
         assert state(call(account=ACCOUNT, actor_account=ACCOUNT), ticket(requester=name)) == "present", name
     for name in (stranger["actor_arn"], "*:666666666666:user/*"):
         assert state(stranger, ticket(requester=name)) == "present", name
+    unsaid = stranger | {"actor_account": None}
+    assert state(unsaid, ticket(requester="ana")) == "absent", "its ARN says the account"
 
 
 def test_a_ticket_of_an_account_covers_that_name_in_no_other() -> None:

@@ -75,7 +75,7 @@ def test_a_match_is_a_finding_with_its_evidence(con: duckdb.DuckDBPyConnection, 
     )
     assert found["day"] == DAY
     assert found["first_event_time"] == found["last_event_time"] == START + timedelta(minutes=1)
-    assert found["finding_id"] == finding_id(id_of("key made"), "", found["event_ids"][0])
+    assert found["finding_id"] == finding_id(id_of("key made"), "", f"{found['event_ids'][0]} {found['day']}")
 
 
 def test_an_event_that_is_there_twice_matches_once(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -393,10 +393,11 @@ def _resolved(field: str) -> str:
 def _path(segments: tuple[str, ...], lists: Collection[int] = ()) -> str:
     """JSON path of DuckDB; after the segments at `lists` come all elements."""
     for segment in segments:
-        if not segment or '"' in segment or "\\" in segment or "\0" in segment:
+        # a star is every field to DuckDB, in quotes too
+        if segment in {"", "*"} or '"' in segment or "\\" in segment or "\0" in segment:
             raise EventError(
                 f"{'.'.join(segments)!r} is no name of a field: expected names joined by dots, without quotes or "
-                "backslashes and with none of them empty"
+                "backslashes and with none of them empty or a star"
             )
     return "$" + "".join(f'."{segment}"' + ("[*]" if at in lists else "") for at, segment in enumerate(segments))
 

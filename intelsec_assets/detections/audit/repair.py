@@ -47,11 +47,9 @@ def repaired(text: str) -> Repaired | Refused:
         found.add(NON_FINITE)
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in kept:
-                found.add(DUPLICATE_KEY)
-            kept.setdefault(key, value)  # the first of two counts, as it does for DuckDB
+        kept = _first_of_each(pairs)
+        if len(kept) < len(pairs):
+            found.add(DUPLICATE_KEY)
         return kept
 
     try:
@@ -78,7 +76,16 @@ def repaired(text: str) -> Repaired | Refused:
 
 def canonical(text: str) -> str:
     """The record with its keys in order: the same for every order in which a delivery writes them."""
-    return json.dumps(json.loads(text, strict=False), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    value = json.loads(text, strict=False, object_pairs_hook=_first_of_each)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which the first of two keys counts, as it does for DuckDB."""
+    kept: dict[str, Any] = {}
+    for key, value in pairs:
+        kept.setdefault(key, value)
+    return kept
 
 
 def in_one_order(text: str) -> str:

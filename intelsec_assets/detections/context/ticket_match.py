@@ -98,7 +98,8 @@ def state_sql(reading: TicketReading, ticket_id: str, event_time: str) -> str:
 
 
 # only AWS says whose account an actor is of, in the terms of the account that was called
-_FOREIGN = "coalesce(provider = 'aws' and actor_account <> account, false)"
+_ACTOR_ACCOUNT = "coalesce(actor_account, nullif(split_part(actor_arn, ':', 5), ''))"
+_FOREIGN = f"coalesce(provider = 'aws' and {_ACTOR_ACCOUNT} <> account, false)"
 _ACTORS = (
     f"[actor_arn, case when not {_FOREIGN} then actor_user end, actor_issuer_arn, "
     "case when provider = 'aws' then split_part(principal, '#', 1) else principal end]"

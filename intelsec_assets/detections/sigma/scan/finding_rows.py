@@ -28,6 +28,7 @@ from intelsec_assets.detections.tables import SIGMA_FINDINGS
 from intelsec_assets.engine import read_sql
 
 PACKAGE = "intelsec_assets.detections.sigma.scan"
+NewestBefore = Callable[[datetime], datetime | None]
 _TABLES = (
     "days",
     "firings",
@@ -71,11 +72,11 @@ def findings(
     days: Sequence[date] | None,
     *,
     flood_limit: int,
-    until: datetime | None,
+    newest_before: NewestBefore,
 ) -> tuple[pa.Table, list[RuleFailure]]:
     """Findings whose last event is of `days` (None: of any day) in the columns of SIGMA_FINDINGS, in its order.
 
-    Also the correlations that DuckDB could not evaluate. `until` is when the events end.
+    Also the correlations that DuckDB could not evaluate. `newest_before` tells to when the events of a day are known.
     """
     con = matches.con
     try:
@@ -84,7 +85,7 @@ def findings(
         _tell_crowd(matches)
         con.execute(read_sql(PACKAGE, "kept_hits"))
         _draft_events(matches)
-        failures = _correlate(matches, prepared, days, until)
+        failures = _correlate(matches, prepared, days, newest_before)
         con.execute(read_sql(PACKAGE, "flood_drafts"))
         if prepared.correlations:
             con.execute(read_sql(PACKAGE, "burst_drafts"))
@@ -213,8 +214,9 @@ def _draft_events(matches: Matches) -> None:
         told, is_unknown = _values_by_rule(asked.rules), _is_unknown(asked.rules)
         kept = f"from sigma_kept k join {table_of(number)} m on m.rowid = k.row where k.pass = {number}"
         matches.con.execute(
-            f"insert into sigma_drafts select k.rule, k.day, 'event', '', m.event_id, {_NO_VALUES}, m.event_time, "
-            "m.event_time, [m.event_id], 1, m.account, m.region, m.source_address, m.resource, m.usual_entity, "
+            f"insert into sigma_drafts select k.rule, k.day, 'event', '', m.event_id || ' ' || k.day, {_NO_VALUES}, "
+            "m.event_time, m.event_time, [m.event_id], 1, "
+            "m.account, m.region, m.source_address, m.resource, m.usual_entity, "
             "case when m.indicator_id is null then [] else [m.indicator_id] end, m.indicator_score, null, "
             f"{told}, {is_unknown}, false {kept} and not k.is_flood"
         )
@@ -225,7 +227,7 @@ def _draft_events(matches: Matches) -> None:
 
 
 def _correlate(
-    matches: Matches, prepared: Prepared, days: Sequence[date] | None, until: datetime | None
+    matches: Matches, prepared: Prepared, days: Sequence[date] | None, newest_before: NewestBefore
 ) -> list[RuleFailure]:
     """Bursts of every correlation and day as drafts.
 
@@ -238,7 +240,7 @@ def _correlate(
         rules = [prepared.by_id[rule_id] for rule_id in correlation.compiled.referenced]
         try:
             for day in _days(matches, rules, days):
-                _burst(matches, correlation, rules, day, until)
+                _burst(matches, correlation, rules, day, newest_before)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
@@ -260,7 +262,11 @@ def _days(matches: Matches, rules: Sequence[EventRule], days: Sequence[date] | N
 
 
 def _burst(
-    matches: Matches, correlation: CorrelationRule, rules: Sequence[EventRule], day: date, until: datetime | None
+    matches: Matches,
+    correlation: CorrelationRule,
+    rules: Sequence[EventRule],
+    day: date,
+    newest_before: NewestBefore,
 ) -> None:
     start = datetime.combine(day, time(), UTC)
     since = start - timedelta(seconds=correlation.compiled.lookback_seconds)
@@ -269,7 +275,8 @@ def _burst(
     matches.con.execute(
         f"create or replace temp table sigma_correlated as {matches_of(matches, rules, names, since, end)}"
     )
-    observed = instant(min(end, until) if until is not None else end)
+    # what may not come is only judged where later events show that it did not
+    observed = instant((newest_before(end) if correlation.must_stay_empty else None) or end)
     matches.con.execute(
         f"insert into sigma_bursts select (select count(*) from sigma_bursts) + row_number() over "
         f"(order by first_time, last_time, group_values), {correlation.number}, date '{day}', group_values, "
@@ -284,15 +291,19 @@ def _burst_events(matches: Matches, prepared: Prepared) -> None:
     con = matches.con
     for correlation in prepared.correlations:
         counted = {prepared.by_id[rule_id].number for rule_id in correlation.compiled.referenced}
-        told = {*correlation.shows, *correlation.looks_at}
+        told, lookback = {*correlation.shows, *correlation.looks_at}, correlation.compiled.lookback_seconds
         for number, asked in enumerate(matches.passes):
             there = sorted(counted & {rule.number for rule in asked.rules})
             if there:
                 con.execute(
                     f"insert into sigma_burst_events select u.burst, {number}, m.event_id, "
                     f"m.event_time, {_FACTS}, {_values([name for name in asked.needs if name in told])} "
-                    "from (select burst, unnest(event_ids) as event_id from sigma_bursts "
+                    "from (select burst, day, unnest(event_ids) as event_id from sigma_bursts "
                     f"where rule = {correlation.number}) u "
                     f"join sigma_hits h using (event_id) join {table_of(number)} m on m.rowid = h.row "
-                    f"where h.pass = {number} and h.rule in ({', '.join(map(str, there))})"
+                    f"where h.pass = {number} and h.rule in ({', '.join(map(str, there))}) "
+                    # of an id that is there twice the event that was counted
+                    f"and h.event_time >= u.day::timestamp at time zone 'UTC' - to_seconds({lookback}) "
+                    "and h.event_time < (u.day + 1)::timestamp at time zone 'UTC' "
+                    "qualify row_number() over (partition by burst, h.rule, event_id order by h.event_time, h.row) = 1"
                 )

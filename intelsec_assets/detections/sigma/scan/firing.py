@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from sigma.backends.duckdb import DuckDBBackend
+from sigma.backends.duckdb.bursts import Node
 from sigma.backends.duckdb.correlation import CompiledCorrelation, rule_id
 from sigma.backends.duckdb.ruleset import CompiledRule, CompiledRuleset, compile_ruleset
 from sigma.collection import SigmaCollection
@@ -114,6 +115,11 @@ class CorrelationRule:
     shows: tuple[str, ...]
     looks_at: tuple[str, ...]  # states of context that its rules look at
 
+    @property
+    def must_stay_empty(self) -> bool:
+        """Whether windows in which something does not come are among what it looks for."""
+        return _waits(self.compiled.node)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -204,7 +210,12 @@ def prepare(rules: RuleSet) -> Prepared:
             shows = tuple(sorted(read | read_too | set(_shown(firing))))
             number = len(compiled.rules) + len(correlations)
             correlations.append(CorrelationRule(number, correlation, firing, shows, _states(sorted(read))))
-    return Prepared(tuple(events), tuple(correlations), tuple(failures), tuple(_warnings(events)))
+    return Prepared(tuple(events), tuple(correlations), tuple(failures), tuple(_warnings(events, correlations)))
+
+
+def _waits(node: Node) -> bool:
+    inner = (reference.node for reference in node.references)
+    return any(clause.absent for clause in node.clauses) or any(_waits(one) for one in inner if one is not None)
 
 
 def _all(compiled: CompiledRuleset) -> Iterator[CompiledRule | CompiledCorrelation]:
@@ -298,8 +309,17 @@ def _firing(compiled: CompiledRule | CompiledCorrelation, head: Rule | None, own
     )
 
 
-def _warnings(rules: list[EventRule]) -> list[RuleFailure]:
-    found = []
+def _warnings(rules: list[EventRule], correlations: list[CorrelationRule]) -> list[RuleFailure]:
+    found = [
+        RuleFailure(
+            one.compiled.rule_id,
+            one.compiled.title,
+            "looks for what does not come: of a window that reaches over midnight (UTC) that is not known on its day, "
+            "so it is not told",
+        )
+        for one in correlations
+        if one.must_stay_empty
+    ]
     for rule in rules:
         unknown = [
             name

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +20,7 @@ from intelsec_assets.detections.sigma.rules import RuleSet
 from intelsec_assets.detections.sigma.scan.finding_rows import findings
 from intelsec_assets.detections.sigma.scan.firing import DEFAULT_FLOOD, Prepared, RuleFailure, prepare
 from intelsec_assets.detections.sigma.scan.layouts import CONTEXT_FIELDS, Layout
-from intelsec_assets.detections.sigma.scan.matching import HITS, match
+from intelsec_assets.detections.sigma.scan.matching import HITS, instant, match
 
 Relation = duckdb.DuckDBPyRelation
 
@@ -70,8 +71,10 @@ def scan(
     events.create_view(names[0], replace=True)
     if context is not None:
         context.create_view(names[1], replace=True)
-    # a context without providers is one provider's
-    keys = ("provider", "event_id") if context is None or "provider" in context.columns else ("event_id",)
+    # an id is one event's of a provider and day; a context without providers is one provider's
+    keys = tuple(
+        key for key in ("day", "provider", "event_id") if key == "event_id" or context is None or key in context.columns
+    )
     try:
         layout = Layout(
             names[0],
@@ -106,8 +109,8 @@ def scan_layout(
         since = until = datetime.fromtimestamp(0, UTC)  # no day, no event
     matches = match(con, prepared, layout, since, until)
     try:
-        end = _newest(con, layout) if prepared.correlations else None
-        found, failures = findings(matches, prepared, wanted, flood_limit=flood_limit, until=end)
+        newest = partial(_newest, con, layout)
+        found, failures = findings(matches, prepared, wanted, flood_limit=flood_limit, newest_before=newest)
         return ScanResult(
             found,
             _counted(con, prepared, wanted),
@@ -119,15 +122,19 @@ def scan_layout(
         matches.drop()
 
 
-def _newest(con: duckdb.DuckDBPyConnection, layout: Layout) -> datetime | None:
-    ((newest,),) = con.execute(f"select max(event_time) from {layout.relation}").fetchall()
+def _newest(con: duckdb.DuckDBPyConnection, layout: Layout, end: datetime) -> datetime | None:
+    """When the newest event before `end` was."""
+    ((newest,),) = con.execute(
+        f"select max(event_time) from {layout.relation} where event_time < {instant(end)}"
+    ).fetchall()
     return None if newest is None else newest.astimezone(UTC)
 
 
 def _counted(con: duckdb.DuckDBPyConnection, prepared: Prepared, days: Collection[date] | None) -> Mapping[str, int]:
-    within = "" if days is None else "where (event_time at time zone 'UTC')::date in (select unnest($days::date[]))"
+    day = "(event_time at time zone 'UTC')::date"
+    within = "" if days is None else f"where {day} in (select unnest($days::date[]))"
     rows = con.execute(
-        f"select rule, count(distinct event_id) from {HITS} {within} group by rule",
+        f"select rule, count(distinct (event_id, {day})) from {HITS} {within} group by rule",
         {} if days is None else {"days": list(days)},
     ).fetchall()
     counts = dict(rows)

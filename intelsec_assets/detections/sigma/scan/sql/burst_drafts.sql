@@ -35,7 +35,8 @@ first_events as (
     group by burst
 )
 select
-    k.rule, k.day, 'correlation', to_json(k.group_values)::varchar, k.event_ids[1], map(k.group_by, k.group_values),
+    k.rule, k.day, 'correlation', to_json(k.group_values)::varchar,
+    k.event_ids[1] || ' ' || (k.first_time at time zone 'UTC')::date, map(k.group_by, k.group_values),
     k.first_time, k.last_time, k.event_ids, k.event_count,
     e.account, e.region, e.source_address, e.resource, e.usual_entity,
     coalesce(t.indicator_ids, []), t.indicator_score, k.value,

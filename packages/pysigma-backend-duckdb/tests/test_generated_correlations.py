@@ -7,9 +7,13 @@ import os
 from collections import Counter
 from datetime import datetime
 
+import pytest
 import sigma_reference as reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sigma.backends.duckdb import DuckDBBackend
+from sigma.backends.duckdb.correlation import rule_id
+from sigma.backends.duckdb.ruleset import compile_ruleset
 from sigma_engines import duckdb_bursts, instant, parsed, rule, sqlite_alerts
 
 SPAN = 60
@@ -129,12 +133,45 @@ def in_words(bursts):
     return Counter((b.group, tuple(i for _, i in b.events), len(b.events), round(float(b.value), 9)) for b in bursts)
 
 
+def could_burst(documents, happened):
+    """What is said of the last correlation by the numbers of matches alone."""
+    collection = parsed(*documents)
+    compiled = compile_ruleset(collection, DuckDBBackend())
+    counts = {
+        rule_id(one): sum(reference.rule_matches(one, e) for e in happened)
+        for one in collection.rules
+        if hasattr(one, "detection")
+    }
+    return next(c for c in compiled.correlations if c.title == documents[-1]["title"]).can_burst(counts)
+
+
+@pytest.mark.parametrize(
+    ("written", "too_few", "enough"),
+    [
+        (("event_count", ["ra", "rb"], {"gte": 3}), {"ra": 1, "rb": 1}, {"ra": 1, "rb": 2}),
+        (("event_count", ["ra"], {"gt": 3}), {"ra": 3}, {"ra": 4}),
+        (("event_count", ["ra"], {"lt": 3}), {"ra": 0}, {"ra": 9}),
+        (("value_count", ["ra"], {"gte": 2, "field": "n"}), {"ra": 1}, {"ra": 2}),
+        (("temporal", ["ra", "rb", "rc"], {"gte": 2}), {"ra": 9}, {"ra": 1, "rc": 1}),
+        (("temporal_ordered", ["ra", "rb"], {"gte": 2}), {"rb": 5}, {"ra": 1, "rb": 1}),
+        (("temporal", [], "ra and not rb"), {"rb": 1}, {"ra": 1, "rb": 1}),
+    ],
+)
+def test_whether_a_burst_can_be_is_told_by_the_numbers_of_matches(written, too_few, enough):
+    collection = parsed(*BASES, correlation(*written))
+    (compiled,) = compile_ruleset(collection, DuckDBBackend()).correlations
+    ids = {one.name: rule_id(one) for one in collection.rules}
+    assert not compiled.can_burst({ids[name]: number for name, number in too_few.items()})
+    assert compiled.can_burst({ids[name]: number for name, number in enough.items()})
+
+
 @QUIET
 @given(correlations(), events())
 def test_bursts_are_those_of_the_reference(written, happened):
     documents = [*BASES, written]
     rows = duckdb_bursts(documents, happened)
     assert plain(rows) == in_words(expected(documents, happened))
+    assert not rows or could_burst(documents, happened)
     times = {e["id"]: datetime.fromisoformat(instant(e["t"])) for e in happened}
     for _groups, first, last, ids, _count, _value in rows:
         assert (first, last) == (times[ids[0]], times[ids[-1]])
@@ -170,4 +207,6 @@ def test_bursts_of_a_correlation_over_a_correlation_are_those_of_the_reference(w
         outer, condition = "event_count", {"gte": 2}
     rules = ["correlation"] if outer in ("event_count", "value_count") else ["correlation", "rc"]
     documents = [*BASES, written, correlation(outer, rules, condition, title="outer", **more)]
-    assert plain(duckdb_bursts(documents, happened)) == in_words(expected(documents, happened))
+    bursts = duckdb_bursts(documents, happened)
+    assert plain(bursts) == in_words(expected(documents, happened))
+    assert not bursts or could_burst(documents, happened)

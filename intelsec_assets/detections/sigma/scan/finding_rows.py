@@ -236,11 +236,13 @@ def _correlate(
     """
     con, failures = matches.con, []
     con.execute(read_sql(PACKAGE, "bursts"))
+    counts = _counts(matches)
     for correlation in prepared.correlations:
         rules = [prepared.by_id[rule_id] for rule_id in correlation.compiled.referenced]
         try:
-            for day in _days(matches, rules, days):
-                _burst(matches, correlation, rules, day, newest_before)
+            for day in sorted({day for rule in rules for day in counts.get(rule.number, {})}):
+                if (days is None or day in days) and _can_burst(correlation, rules, day, counts):
+                    _burst(matches, correlation, rules, day, newest_before)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
@@ -251,14 +253,27 @@ def _correlate(
     return failures
 
 
-def _days(matches: Matches, rules: Sequence[EventRule], days: Sequence[date] | None) -> list[date]:
-    """Days on which the rules match something, of those asked for."""
-    numbers = ", ".join(str(rule.number) for rule in rules)
+def _counts(matches: Matches) -> Mapping[int, Mapping[date, int]]:
+    """Matches of each rule by day."""
+    counts: dict[int, dict[date, int]] = {}
     found = matches.con.execute(
-        "select distinct (event_time at time zone 'UTC')::date as day from sigma_hits "
-        f"where rule in ({numbers}) order by day"
+        "select rule, (event_time at time zone 'UTC')::date, count(*) from sigma_hits group by all"
     ).fetchall()
-    return [day for (day,) in found if days is None or day in days]
+    for rule, day, count in found:
+        counts.setdefault(rule, {})[day] = count
+    return counts
+
+
+def _can_burst(
+    correlation: CorrelationRule, rules: Sequence[EventRule], day: date, counts: Mapping[int, Mapping[date, int]]
+) -> bool:
+    """Whether the rules match often enough from the look-back of a day to its end: most days they do not."""
+    first = day - timedelta(days=-(-correlation.compiled.lookback_seconds // 86_400))
+    of_rules = {
+        rule.compiled.rule_id: sum(n for at, n in counts.get(rule.number, {}).items() if first <= at <= day)
+        for rule in rules
+    }
+    return correlation.compiled.can_burst(of_rules)
 
 
 def _burst(

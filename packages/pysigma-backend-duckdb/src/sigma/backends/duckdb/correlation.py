@@ -78,6 +78,10 @@ class CompiledCorrelation:
         """
         return bursts.statement(self.node, matches, observed_until or f"(SELECT max(event_time) FROM {matches})")
 
+    def can_burst(self, matches: Mapping[str, int]) -> bool:
+        """Whether at most so many matches of each referenced rule (by id) can make a burst: no spares the statement."""
+        return _can_burst(self.node, matches)
+
 
 def rule_id(rule: SigmaRule | SigmaCorrelationRule) -> str:
     """The rule's id, else its name, else an id made of its title."""
@@ -122,6 +126,23 @@ def _needed(node: Node, needed: dict[str, set[str]]) -> None:
 
 def _lookback(node: Node) -> int:
     return node.span + max((_lookback(reference.node) for reference in node.references if reference.node), default=0)
+
+
+def _can_burst(node: Node, matches: Mapping[str, int]) -> bool:
+    most = [
+        matches.get(reference.rule_id, 0)
+        if reference.node is None
+        else (math.inf if _can_burst(reference.node, matches) else 0)
+        for reference in node.references
+    ]
+    if node.clauses:
+        return any(all(most[slot] > 0 for slot in clause.present) for clause in node.clauses)
+    measured = {"event_count": sum(most), "value_count": sum(most), "temporal": sum(number > 0 for number in most)}
+    if node.type in measured and node.operator in (Operator.GTE, Operator.EQ):
+        return 0 < measured[node.type] >= node.threshold
+    if node.type in measured and node.operator is Operator.GT:
+        return 0 < measured[node.type] > node.threshold
+    return any(number > 0 for number in most)
 
 
 # checking

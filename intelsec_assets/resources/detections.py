@@ -115,9 +115,10 @@ class DetectionSources:
     def all_rules(self, day: date) -> RuleSet:
         """Every rule that can be used, with the exceptions that apply on the day, whatever mode it is in."""
         state = self._state
-        turns = [
-            at for one in _rules(self.folder, date.max, state)[0].expired for at in (one.begins, one.expires + ONE_DAY)
-        ]
+        at_the_end = _rules(self.folder, date.max, state)[0]
+        if not at_the_end.expired and not at_the_end.exceptions:  # then the rules are the same on every day
+            return at_the_end
+        turns = [at for one in at_the_end.expired for at in (one.begins, one.expires + ONE_DAY)]
         return _rules(self.folder, max((at for at in turns if at <= day), default=date.min), state)[0]
 
     def unusable(self) -> tuple[str, ...]:

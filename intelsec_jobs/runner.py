@@ -107,7 +107,8 @@ def run_days(
             status = FAILED if outcome.error else SUCCEEDED
             store.finish_run(run_id, status, system_clock(), {"changed": outcome.changed}, outcome.error)
             if outcome.changed and _WAREHOUSE in after and not any(before.changed for before in outcomes):
-                beside.enter_context(dbt_loading())  # it will be needed, and a second core has nothing to do
+                with suppress(OSError):  # it will be needed, and a second core has nothing to do
+                    beside.enter_context(dbt_loading())
             outcomes.append(outcome)
             if outcome.error and name not in (*spans, *after):
                 break

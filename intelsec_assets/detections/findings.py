@@ -21,12 +21,13 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 MAX_EVENT_IDS = 100  # evidence names the first events of a burst; the count says how many there were
 
 
-def finding_id(rule_id: str, group: str, first_event_id: str) -> str:
+def finding_id(rule_id: str, group: str, first_event: str) -> str:
     """Name of a finding: the same rule, group and first event give the same name whenever it is found.
 
-    Of the event its id and day count, `<id> <YYYY-MM-DD>`: an id that comes again on another day is another event.
+    `first_event` is the event's id and day, `<id> <YYYY-MM-DD>`: an id that comes again on another day is of another
+    event.
     """
-    return str(uuid.uuid5(FINDING_NAMESPACE, f"{rule_id}|{group}|{first_event_id}"))
+    return str(uuid.uuid5(FINDING_NAMESPACE, f"{rule_id}|{group}|{first_event}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,23 +53,22 @@ class DayScans:
 
     def of(self, con: duckdb.DuckDBPyConnection, asked: AskedDay) -> tuple[pa.Table, tuple[RuleFailure, ...]]:
         """Findings of a day, and rules that broke on its events; the others ran."""
-        if asked.day not in self._found:
-            together = [asked] if self._alone else self._together(asked)
+        if asked.day in self._found:
+            return self._found.pop(asked.day), ()
+        together = [] if self._alone else self._together(asked)
+        if len(together) > 1:
             try:
                 found, broken = self._scan(con, together)
-                is_spoilt = bool(broken)
             except (LakeError, duckdb.Error):
-                if len(together) == 1:
-                    raise
-                is_spoilt = True
-            if is_spoilt and len(together) > 1:
                 self._alone = True
-                found, broken = self._scan(con, [asked])
-            if broken or len(together) == 1 or self._alone:
-                return found.findings, broken
-            for one in together:
-                self._found[one.day] = found.findings.filter(pc.equal(found.findings["day"], pa.scalar(one.day)))
-        return self._found.pop(asked.day), ()
+            else:
+                self._alone = bool(broken)
+                if not broken:
+                    rows = found.findings
+                    self._found = {one.day: rows.filter(pc.equal(rows["day"], pa.scalar(one.day))) for one in together}
+                    return self._found.pop(asked.day), ()
+        found, broken = self._scan(con, [asked])
+        return found.findings, broken
 
     def _together(self, asked: AskedDay) -> list[AskedDay]:
         together, events = [asked], asked.events

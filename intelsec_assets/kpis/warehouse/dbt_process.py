@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
-_AT_ONCE, _MOST_DESCRIPTORS = 2**16, 8
+_AT_ONCE, _MOST_DESCRIPTORS = 2**16, 8  # bytes read at once; descriptors that may come with them
 PARSED = "partial_parse.msgpack"  # dbt's own form of a parsed project, written into its target path
 
 

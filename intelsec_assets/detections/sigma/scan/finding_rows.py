@@ -76,7 +76,8 @@ def findings(
 ) -> tuple[pa.Table, list[RuleFailure]]:
     """Findings whose last event is of `days` (None: of any day) in the columns of SIGMA_FINDINGS, in its order.
 
-    Also the correlations that DuckDB could not evaluate. `newest_before` tells to when the events of a day are known.
+    Also the correlations that DuckDB could not evaluate. `newest_before` tells when the newest event before
+    an instant was: to then what happened is known.
     """
     con = matches.con
     try:

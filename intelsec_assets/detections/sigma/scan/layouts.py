@@ -40,7 +40,7 @@ class Layout:
     is_lake: bool
     has_provider: bool
     context: str | None = None  # SQL of a relation with the keys and the context columns, joined where it is needed
-    context_keys: tuple[str, ...] = ("event_id",)  # two providers may give two events the same id, one on two days
+    context_keys: tuple[str, ...] = ("event_id",)  # two providers, or days, may have the same id
 
     @cached_property
     def parts(self) -> frozenset[str]:
@@ -60,7 +60,7 @@ class Layout:
         if self.context is None:
             return ""
         mine = {key: sql_text(known[key]) if key in known else f"{events}.{quoted(key)}" for key in self.context_keys}
-        if "day" in mine:
+        if "day" in mine:  # matches carry their instant
             mine["day"] = f"({events}.event_time at time zone 'UTC')::date"
         same = " and ".join(f"x.{quoted(key)} = {value}" for key, value in mine.items())
         return f" left join ({self.context}) x on {same}"

@@ -71,10 +71,9 @@ def scan(
     events.create_view(names[0], replace=True)
     if context is not None:
         context.create_view(names[1], replace=True)
-    # an id is one event's of a provider and day; a context without providers is one provider's
-    keys = tuple(
-        key for key in ("day", "provider", "event_id") if key == "event_id" or context is None or key in context.columns
-    )
+    # an id is one event's of a day and provider; a context that does not tell one of them is of one alone
+    told = () if context is None else context.columns
+    keys = (*(key for key in ("day", "provider") if key in told), "event_id")
     try:
         layout = Layout(
             names[0],

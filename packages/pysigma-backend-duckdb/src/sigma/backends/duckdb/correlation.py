@@ -79,7 +79,10 @@ class CompiledCorrelation:
         return bursts.statement(self.node, matches, observed_until or f"(SELECT max(event_time) FROM {matches})")
 
     def can_burst(self, matches: Mapping[str, int]) -> bool:
-        """Whether at most so many matches of each referenced rule (by id) can make a burst: no spares the statement."""
+        """Whether a burst is possible with at most so many matches of each referenced rule (by id).
+
+        If not, the statement finds nothing and need not be run.
+        """
         return _can_burst(self.node, matches)
 
 

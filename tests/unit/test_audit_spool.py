@@ -11,17 +11,25 @@ from intelsec_assets.detections.audit.extraction import Spool
 
 def test_a_file_written_over_holds_the_new_lines_only_and_has_a_new_name() -> None:
     with Spool() as spool:
-        with spool.holding([b"a longer line\n", b"and another\n"]) as first:
+        with spool.file() as file:
+            file.write(b"a longer line\n")
+            file.write(b"and another\n")
+            first = file.written()
             assert first.read_bytes() == b"a longer line\nand another\n"
-        with spool.holding([b"short\n"]) as second:
+        with spool.file() as file:
+            file.write(b"short\n")
+            second = file.written()
             assert second.read_bytes() == b"short\n"
+            assert not first.exists()  # it is the same file
 
     assert first != second
 
 
 def test_who_reads_at_the_same_time_has_a_file_of_his_own() -> None:
-    with Spool() as spool, spool.holding([b"one\n"]) as one, spool.holding([b"two\n"]) as two:
-        assert (one.read_bytes(), two.read_bytes()) == (b"one\n", b"two\n")
+    with Spool() as spool, spool.file() as one, spool.file() as two:
+        one.write(b"one\n")
+        two.write(b"two\n")
+        assert (one.written().read_bytes(), two.written().read_bytes()) == (b"one\n", b"two\n")
 
 
 def test_nothing_stays_on_the_disk_even_when_reading_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -34,7 +42,9 @@ def test_nothing_stays_on_the_disk_even_when_reading_fails(monkeypatch: pytest.M
 
 
 def _failing(folder: Path) -> None:
-    with Spool() as spool, spool.holding([b"event\n"]) as path:
+    with Spool() as spool, spool.file() as file:
+        file.write(b"event\n")
+        path = file.written()
         assert path.is_relative_to(folder)
         assert path.parent.stat().st_mode & 0o077 == 0  # nobody else may read what was logged
         raise RuntimeError("no luck")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -28,56 +28,72 @@ Mask = np.ndarray[Any, Any]
 
 
 class Spool:
-    """Lines as files that DuckDB reads, written over one another: taking new pages each time is a tenth of the work.
+    """Files of lines that DuckDB reads, written over one another: taking new pages each time is a tenth of the work.
 
-    Use as a context manager; its folder goes with it. Each thread that asks at the same time has a file of its own.
+    Use as a context manager; its folder goes with it. Several threads may have a file each at the same time.
     """
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="intelsec-audit-"))
         self._names = itertools.count(1)
-        self._free: list[tuple[Path, BinaryIO]] = []
+        self._free: list[Path] = []
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        for _, file in self._free:
-            file.close()
         for path in self._folder.iterdir():
             path.unlink()
         self._folder.rmdir()
 
-    @contextmanager
-    def holding(self, lines: Sequence[bytes]) -> Iterator[Path]:
-        """A file of the lines, until the block ends. Its name is new each time: DuckDB may remember files by name."""
+    def file(self) -> SpoolFile:
+        """A file to write to. Its name is new each time: DuckDB may remember files by name."""
         path = self._folder / f"{next(self._names)}.ndjson"
         if self._free:
-            last, file = self._free.pop()
-            last.rename(path)
-        else:
-            file = path.open("w+b")
-        try:
-            file.seek(0)
-            file.writelines(lines)
-            file.truncate()
-            file.flush()
-            yield path
-        finally:
-            self._free.append((path, file))
+            self._free.pop().rename(path)
+        return SpoolFile(path, self._free)
+
+
+class SpoolFile:
+    """One of them. Use as a context manager: when it ends another may write over the file."""
+
+    def __init__(self, path: Path, free: list[Path]) -> None:
+        """Who makes one is `Spool.file`."""
+        self._path, self._free = path, free
+        self._stream = path.open("r+b" if path.exists() else "w+b", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give it back."""
+        self._stream.close()
+        self._free.append(self._path)
+
+    def write(self, lines: bytes) -> None:
+        """Add whole lines of UTF-8."""
+        self._stream.write(lines)
+
+    def written(self) -> Path:
+        """The file, to be read: it holds what was written and nothing else."""
+        self._stream.truncate()
+        return self._path
 
 
 def extract(
-    con: duckdb.DuckDBPyConnection, provider: str, events: pa.StringArray, lines: Sequence[bytes], spool: Spool
-) -> tuple[pa.Table, Mask, pa.Array]:
+    con: duckdb.DuckDBPyConnection, provider: str, events: pa.ChunkedArray, lines: Path | None
+) -> tuple[pa.Table, Mask, pa.ChunkedArray]:
     """Columns of the records in their order, which of them only some readers take, their texts in one way of writing.
 
     The text of a record that is wrapped in another object is what is in that, as its column `entry` says.
-    `lines` are the same records as lines of UTF-8, in pieces: of CloudTrail they are read from a file, which takes half
-    as long as taking each field out of a text.
+    `lines` is a file that holds CloudTrail's records as lines of UTF-8: reading that takes half as long as taking each
+    field out of a text.
     """
     count = len(events)
     framed = pa.table({"place": pa.array(np.arange(count, dtype=np.int64)), "event": events})
     with _registered(con, framed):
-        found = _of_lines(con, lines, spool) if provider == AWS else _of_texts(con, provider)
+        found = _of_texts(con, provider) if lines is None else _of_lines(con, lines)
         unusual = con.sql(read_sql(_PACKAGE, "unusual")).to_arrow_table()
     if found.num_rows != count:
         raise AssertionError(f"{count} records were read as {found.num_rows}")  # lines hold no line breaks
@@ -96,9 +112,8 @@ def flags(found: pa.Table, name: str) -> Mask:
     return values.astype(bool)
 
 
-def _of_lines(con: duckdb.DuckDBPyConnection, lines: Sequence[bytes], spool: Spool) -> pa.Table:
-    with spool.holding(lines) as path:
-        return con.sql(_statement(AWS).replace("/* file */", sql_text(path))).to_arrow_table()
+def _of_lines(con: duckdb.DuckDBPyConnection, lines: Path) -> pa.Table:
+    return con.sql(_statement(AWS).replace("/* file */", sql_text(lines))).to_arrow_table()
 
 
 def _of_texts(con: duckdb.DuckDBPyConnection, provider: str) -> pa.Table:

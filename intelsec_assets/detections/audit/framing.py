@@ -28,6 +28,7 @@ _DIGEST = re.compile(rb'\s*\{\s*"(?:awsAccountId|digest\w+)"\s*:')
 _DIGEST_KEY = re.compile(
     r"awsAccountId|logFiles|(?:digest|previousDigest|newestEvent|oldestEvent|s3|hash)\w*", re.ASCII
 )
+_LINE = re.compile(rb"\s*(\S[^\n]*)\n\s*\S")  # one that is not the only one
 _BOM = b"\xef\xbb\xbf"
 _TAILS = (b"}]}", b"}]")
 
@@ -54,7 +55,7 @@ class Frame:
     # anomaly -> places of the records it was seen in
     anomalies: dict[str, set[int]] = field(default_factory=dict)
     is_digest: bool = False
-    # the events as they stood in the file, if that is a line each
+    # the events as they stood in the file, if that is a line each; who has written them elsewhere takes it away
     block: bytes | None = None
 
     def lines(self) -> bytes:
@@ -66,6 +67,8 @@ def frames(blocks: Iterable[bytes]) -> Iterator[Frame]:
     """Frames of a file's blocks (see `Unpacking.blocks`). A file without a record yields one frame that says so."""
     source = iter(blocks)
     first = next(source, b"").removeprefix(_BOM)
+    if first.find(b"\n") == len(first) - 1:  # whether a line is the only one, the next block says
+        first += next(source, b"")
     start = first.lstrip()[:1]
     if not start:
         yield _nothing("empty", "the file holds nothing; expected records as JSON")
@@ -124,8 +127,10 @@ def _of_lines(blocks: Iterable[bytes]) -> Iterator[Frame]:
 
 def _lines(block: bytes, first_record: int) -> Frame:
     """A block of whole lines."""
-    if b"\r" in block:
+    is_odd = b"\r" in block
+    if is_odd:
         block = block.replace(b"\r\n", b"\n")
+        is_odd = b"\r" in block
     if not block.endswith(b"\n"):
         block += b"\n"
     ends = np.fromiter(_places(block), np.int64)
@@ -134,12 +139,12 @@ def _lines(block: bytes, first_record: int) -> Frame:
     text = block.replace(b"\n", b"")
     array = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
     try:
-        array.validate(full=True)
+        array.validate(full=not text.isascii())
     except pa.ArrowInvalid:  # not UTF-8
         return _lines_one_by_one(block, first_record)
     lengths = np.diff(offsets)
     last = np.frombuffer(block, np.uint8)[ends - 1]
-    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any() or b"\r" in text:
+    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any() or is_odd:
         return _lines_one_by_one(block, first_record)
     records = pa.array(np.arange(first_record, first_record + len(ends), dtype=np.int64))
     return Frame(array, records, block=block)
@@ -198,11 +203,11 @@ def is_lines(first: bytes) -> bool:
     """Whether a file that starts with an object holds a line an object, by its first bytes."""
     if _WRAPPER.match(first) or _DIGEST.match(first):
         return False
-    line, _, rest = first.strip().partition(b"\n")
+    found = _LINE.match(first)
     # a single line may be an event or a wrapper that starts with something else: `documents` looks
-    if not rest or not line.rstrip().endswith(b"}"):
+    if found is None or not found[1].rstrip().endswith(b"}"):
         return False
-    return not (_INNER.search(line) and documents.is_wrapper(_decoded(line)[0]))
+    return not (_INNER.search(found[1]) and documents.is_wrapper(_decoded(found[1])[0]))
 
 
 def _is_digest(whole: bytes) -> bool:

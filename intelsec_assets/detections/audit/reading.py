@@ -13,12 +13,13 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from intelsec_assets.detections.audit.extraction import Spool
+from intelsec_assets.detections.audit.extraction import Spool, SpoolFile
+from intelsec_assets.detections.audit.fields import AWS
 from intelsec_assets.detections.audit.framing import Frame, Odd, frames
 from intelsec_assets.detections.audit.typed import Delivery, Part, Typed, typed
 from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
 
-TOGETHER = 25_000  # records typed at once: as many as fill a block of a large file
+TOGETHER = 40 * 2**20  # bytes of records typed at once, or a little more: each statement costs its planning
 WORKERS = 2  # threads that type while the next files are unpacked
 _AHEAD = WORKERS + 1  # batches in memory
 
@@ -64,8 +65,8 @@ def batches(
     """
     with Spool() as spool, ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
         waiting: list[tuple[Future[Typed], _Gathered]] = []
-        for gathered in _gather(files, together):
-            waiting.append((pool.submit(_typed_apart, con, gathered.parts, spool), gathered))
+        for gathered in _gather(files, together, spool):
+            waiting.append((pool.submit(_typed_apart, con, gathered, spool), gathered))
             if len(waiting) >= _AHEAD:
                 yield _finished(*waiting.pop(0))
         while waiting:
@@ -74,17 +75,26 @@ def batches(
 
 @dataclass
 class _Gathered:
-    """Frames that are typed together, and what is known of their files."""
+    """Frames that are typed together, their lines if those are needed, and what is known of their files."""
 
+    lines: SpoolFile
     parts: list[Part] = field(default_factory=list)
     reads: dict[Delivery, FileRead] = field(default_factory=dict)
     complete: list[FileRead] = field(default_factory=list)
     broken: list[tuple[Delivery, str]] = field(default_factory=list)
-    records: int = 0
+    size: int = 0
+
+    def add(self, frame: Frame, delivery: Delivery) -> None:
+        """Take a frame. Its lines go to the file while they are at hand, so nobody needs to hold them twice."""
+        self.parts.append((frame, delivery))
+        self.size += frame.events.nbytes
+        if delivery.provider == AWS:
+            self.lines.write(frame.lines())
+            frame.block = None
 
 
-def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterator[_Gathered]:
-    gathered = _Gathered()
+def _gather(files: Iterable[tuple[Delivery, Readable]], together: int, spool: Spool) -> Iterator[_Gathered]:
+    gathered = _Gathered(spool.file())
     for delivery, stream in files:
         read = FileRead(delivery)
         unpacking = Unpacking(stream)
@@ -93,33 +103,31 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int) -> Iterat
                 if unpacking.cut is not None and any(odd.reason == "empty" for odd in frame.odd):
                     continue  # it is not empty, it was cut before its first record
                 read.is_digest = read.is_digest or frame.is_digest
-                gathered.parts.append((frame, delivery))
+                gathered.add(frame, delivery)
                 gathered.reads[delivery] = read
-                gathered.records += len(frame.events)
-                if gathered.records >= together:
+                if gathered.size >= together:
                     yield gathered
-                    gathered = _Gathered()
+                    gathered = _Gathered(spool.file())
         except OSError as error:
             gathered.broken.append((delivery, f"it broke off while it was read: {error.strerror or error}"))
             continue
         if unpacking.cut is not None:
             odd = Odd(0, unpacking.cut.reason, unpacking.cut.detail)
-            gathered.parts.append((Frame(pa.array([], pa.string()), pa.array([], pa.int64()), [odd]), delivery))
+            gathered.add(Frame(pa.array([], pa.string()), pa.array([], pa.int64()), [odd]), delivery)
         read.size = unpacking.size
         gathered.reads[delivery] = read
         gathered.complete.append(read)
     if gathered.parts or gathered.complete or gathered.broken:
         yield gathered
+    else:
+        gathered.lines.close()
 
 
-def _typed_apart(con: duckdb.DuckDBPyConnection, parts: list[Part], spool: Spool) -> Typed:
+def _typed_apart(con: duckdb.DuckDBPyConnection, gathered: _Gathered, spool: Spool) -> Typed:
     """Typed on a connection of its own: what is registered for one batch is not seen by another."""
-    own = con.cursor()
-    try:
+    with gathered.lines as lines, con.cursor() as own:
         own.execute("set timezone = 'UTC'")
-        return typed(own, parts, spool)
-    finally:
-        own.close()
+        return typed(own, gathered.parts, spool, lines)
 
 
 def _finished(future: Future[Typed], gathered: _Gathered) -> Batch:

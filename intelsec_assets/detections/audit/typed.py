@@ -6,7 +6,7 @@ Every record goes through here, however its file was read, so a record has the s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from intelsec_assets.detections.audit import addresses, ocsf
 from intelsec_assets.detections.audit.delivery import FIRST_LOGS
-from intelsec_assets.detections.audit.extraction import Spool, extract, flags
-from intelsec_assets.detections.audit.fields import PART_COLUMNS
+from intelsec_assets.detections.audit.extraction import Spool, SpoolFile, extract, flags
+from intelsec_assets.detections.audit.fields import AWS, PART_COLUMNS
 from intelsec_assets.detections.audit.framing import Frame, Odd, of_documents
 from intelsec_assets.detections.audit.repair import Refused, Repaired, in_one_order, repaired
 from intelsec_assets.detections.tables import CLOUD_AUDIT_EVENTS
@@ -90,15 +90,18 @@ SCHEMA = pa.schema(
 )
 
 
-def typed(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], spool: Spool | None = None) -> Typed:
+def typed(
+    con: duckdb.DuckDBPyConnection, parts: Sequence[Part], spool: Spool | None = None, lines: SpoolFile | None = None
+) -> Typed:
     """Rows of frames of one provider. Records that are no events of it are in `odd`, with the reason.
 
-    A frame that was cut by a wrong guess is read again, value after value. Who types often gives a spool.
+    A frame that was cut by a wrong guess is read again, value after value. Who types often gives a spool, and who has
+    written the lines of all these frames to a file of it gives that.
     """
     if spool is None:
         with Spool() as own:
             return typed(con, parts, own)
-    once = _typed_once(con, _Batch.of(parts), spool)
+    once = _typed_once(con, _Batch.of(parts), spool, lines)
     wrong = {at for at in once.malformed_in if parts[at][0].guessed_from is not None}
     if wrong:
         again = [
@@ -134,10 +137,10 @@ class _Batch:
     """Records of several frames as one."""
 
     deliveries: list[Delivery]
-    events: pa.StringArray
+    events: pa.ChunkedArray
     records: np.ndarray[Any, Any]
     parts: np.ndarray[Any, Any]
-    blocks: list[bytes]  # the events as lines
+    lines: Iterator[bytes]  # the events as lines, made when they are asked for
     # anomaly -> (part, record)
     anomalies: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
 
@@ -150,12 +153,12 @@ class _Batch:
         counts = [len(frame.events) for frame, _ in parts]
         return cls(
             [delivery for _, delivery in parts],
-            _joined([frame.events for frame, _ in parts]),
+            pa.chunked_array([frame.events for frame, _ in parts], pa.string()),
             np.concatenate(
                 [np.array([], np.int64), *(frame.records.to_numpy(zero_copy_only=False) for frame, _ in parts)]
             ),
             np.repeat(np.arange(len(parts), dtype=np.int64), np.array(counts, np.int64)),
-            [frame.lines() for frame, _ in parts],
+            (frame.lines() for frame, _ in parts),
             anomalies,
         )
 
@@ -164,21 +167,16 @@ class _Batch:
         good = [(part, record, fixed) for part, record, _, fixed in repairs if isinstance(fixed, Repaired)]
         batch = cls(
             [delivery for _, delivery in parts],
-            pa.array([fixed.text for _, _, fixed in good], pa.string()),
+            pa.chunked_array([[fixed.text for _, _, fixed in good]], pa.string()),
             np.array([record for _, record, _ in good], np.int64),
             np.array([part for part, _, _ in good], np.int64),
-            [fixed.text.encode() + b"\n" for _, _, fixed in good],
+            (fixed.text.encode() + b"\n" for _, _, fixed in good),
             cls.of(parts).anomalies,
         )
         for part, record, fixed in good:
             for name in fixed.anomalies:
                 batch.anomalies.setdefault(name, set()).add((part, record))
         return batch
-
-
-def _joined(texts: Sequence[pa.StringArray]) -> pa.StringArray:
-    """One array of several; a block of a large file is not copied."""
-    return texts[0] if len(texts) == 1 else pa.chunked_array(texts, pa.string()).combine_chunks()
 
 
 @dataclass
@@ -189,11 +187,18 @@ class _Once:
     malformed_in: set[int]
 
 
-def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, spool: Spool, *, repairs: bool = True) -> _Once:
+def _typed_once(
+    con: duckdb.DuckDBPyConnection,
+    batch: _Batch,
+    spool: Spool,
+    lines: SpoolFile | None = None,
+    *,
+    repairs: bool = True,
+) -> _Once:
     count = len(batch.events)
     if not count:
         return _Once(SCHEMA.append(pa.field(_PART, pa.int64())).empty_table(), [], [], set())
-    found, doubtful, events = extract(con, batch.deliveries[0].provider, batch.events, batch.blocks, spool)
+    found, doubtful, events = _extracted(con, batch, spool, lines)
     malformed = flags(found, "is_malformed")
     again = malformed | doubtful if repairs else np.zeros(count, bool)
     to_repair = [
@@ -210,6 +215,20 @@ def _typed_once(con: duckdb.DuckDBPyConnection, batch: _Batch, spool: Spool, *, 
     return _Once(
         table if keep.all() else table.filter(pa.array(keep)), odd, to_repair, set(batch.parts[malformed].tolist())
     )
+
+
+def _extracted(
+    con: duckdb.DuckDBPyConnection, batch: _Batch, spool: Spool, lines: SpoolFile | None
+) -> tuple[pa.Table, np.ndarray[Any, Any], pa.ChunkedArray]:
+    provider = batch.deliveries[0].provider
+    if provider != AWS:
+        return extract(con, provider, batch.events, None)
+    if lines is not None:
+        return extract(con, provider, batch.events, lines.written())
+    with spool.file() as own:
+        for text in batch.lines:
+            own.write(text)
+        return extract(con, provider, batch.events, own.written())
 
 
 def _instants(found: pa.Table) -> np.ndarray[Any, Any]:
@@ -250,7 +269,7 @@ def _odd(batch: _Batch, found: pa.Table, place: int, verdict: int) -> OddRecord:
 
 def _rows(
     found: pa.Table,
-    events: pa.Array,
+    events: pa.ChunkedArray,
     batch: _Batch,
     times: np.ndarray[Any, Any],
     delivered: np.ndarray[Any, Any],

@@ -14,10 +14,11 @@ from isal import igzip_lib, isal_zlib
 MAX_BYTES = 4 * 2**30  # of one file, unpacked; CloudTrail closes a file at 50 MB
 MAX_RATIO = 250  # audit logs pack 10 to 30 times, the densest that zlib can is 1,032 times
 RATIO_FROM = 16 * 2**20  # a small file may pack as well as it likes
-BLOCK = 24 * 2**20  # unpacked bytes handled at once
+BLOCK = 4 * 2**20  # unpacked bytes handled at once
 
-_READ = 2**20
-_AT_ONCE = 4 * _READ  # unpacked bytes
+# so small that memory of one piece is used for the next, and that what is left of a reading is cheap to carry over
+_READ = 2**16
+_AT_ONCE = 2 * _READ  # unpacked bytes
 _GZIP = b"\x1f\x8b"
 
 

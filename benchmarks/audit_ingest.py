@@ -82,6 +82,11 @@ def _delivery(path: Path) -> Delivery:
 
 
 def _to_rows(packed: list[Path]) -> dict[str, float]:
+    """The quickest of three, as of the peer."""
+    return min((_to_rows_once(packed) for _ in range(3)), key=lambda figures: figures["rows_seconds"])
+
+
+def _to_rows_once(packed: list[Path]) -> dict[str, float]:
     rows = 0
     with watched() as figures, session() as con:
         for batch in batches(con, ((_delivery(path), path.open("rb")) for path in packed)):

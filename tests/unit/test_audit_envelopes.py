@@ -5,6 +5,7 @@ What is damaged or hostile is in test_audit_bad_input.
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intelsec_assets.detections.audit.framing import frames, of_documents
+from intelsec_assets.detections.audit.reading import batches
 from intelsec_assets.detections.audit.typed import Delivery, typed
 from tests.audit_logs import DELIVERED, compact, connected, event, lines, read, rows, wrapped, zipped
 from tests.searching import examples
@@ -150,3 +152,32 @@ def test_rows_do_not_depend_on_how_blocks_are_cut(numbers: list[int], parts: int
         pieces = typed(con, [(frame, delivery) for frame in frames(blocks)])
 
     assert pieces.table.to_pylist() == whole.table.to_pylist()
+
+
+def test_a_first_line_as_large_as_a_block_does_not_make_the_file_one_document() -> None:
+    """Read as one document a file must fit in memory."""
+    first, others = lines(EVENTS[:1]), lines(EVENTS[1:])
+
+    found = [frame.records.to_pylist() for frame in frames([first, others, lines([event(4)])])]
+
+    assert found == [[1, 2, 3], [4]]
+
+
+def test_rows_do_not_depend_on_how_many_are_typed_at_once() -> None:
+    files = [
+        (Delivery("trail", "aws", name, DELIVERED), data)
+        for name, data in (("a", wrapped(EVENTS)), ("b", lines(EVENTS)), ("c", lines([*EVENTS, {"no": "event"}])))
+    ]
+
+    def read_in(together: int) -> tuple[int, list[Any], list[Any]]:
+        with connected() as con:
+            found = list(batches(con, ((delivery, io.BytesIO(data)) for delivery, data in files), together=together))
+        rows_of = [row for batch in found for row in batch.rows.table.to_pylist()]
+        return len(found), rows_of, [one for batch in found for one in batch.rows.odd]
+
+    (one, *at_once), (many, *apart) = read_in(2**20), read_in(1)
+
+    assert (one, many) == (1, 4)  # the last says which files are complete
+    assert at_once == apart
+    assert len(at_once[0]) == 9
+    assert len(at_once[1]) == 1

@@ -139,7 +139,7 @@ def _lines(block: bytes, first_record: int) -> Frame:
     text = block.replace(b"\n", b"")
     array = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
     try:
-        array.validate(full=not text.isascii())
+        array.validate(full=True)
     except pa.ArrowInvalid:  # not UTF-8
         return _lines_one_by_one(block, first_record)
     lengths = np.diff(offsets)

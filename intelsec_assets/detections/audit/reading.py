@@ -19,7 +19,7 @@ from intelsec_assets.detections.audit.framing import Frame, Odd, frames
 from intelsec_assets.detections.audit.typed import Delivery, Part, Typed, typed
 from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
 
-TOGETHER = 40 * 2**20  # bytes of records typed at once, or a little more: each statement costs its planning
+TOGETHER = 64 * 2**20  # bytes of records typed at once, or a little more: each statement costs its planning
 WORKERS = 2  # threads that type while the next files are unpacked
 _AHEAD = WORKERS + 1  # batches in memory
 

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from intelsec_assets import policies
+from intelsec_assets import engine, policies
 from intelsec_assets.feeds import formats, status
 from intelsec_assets.feeds.catalogue import Catalogue, Feed
 from intelsec_assets.feeds.snapshot import RawStore, RawStoreError, Snapshot
@@ -175,12 +175,13 @@ def _observations_asset(feeds: tuple[Feed, ...]) -> dg.AssetsDefinition:
 
 
 def feed_rows(con: duckdb.DuckDBPyConnection, files: dict[str, LakeFile]) -> duckdb.DuckDBPyRelation:
-    """Rows of all feeds of a day with the feed's name in front."""
-    parts = [con.read_parquet(str(file.path)).project(f"'{name}' as feed, *") for name, file in files.items()]
-    rows = parts[0]
-    for part in parts[1:]:
-        rows = rows.union(part)
-    return rows
+    """Rows of all feeds of a day with the feed's name in front, in a table: as a view each look opens every file."""
+    parts = [
+        f"select {engine.sql_text(name)} as feed, * from read_parquet({engine.sql_text(file.path)})"  # noqa: S608 - names of our own, quoted
+        for name, file in files.items()
+    ]
+    con.execute(f"create or replace temp table feed_rows as {' union all '.join(parts)}")
+    return con.table("feed_rows")
 
 
 def _status_asset(feeds: tuple[Feed, ...]) -> dg.AssetsDefinition:

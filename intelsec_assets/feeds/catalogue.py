@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,12 @@ def load_catalogue(path: Path) -> Catalogue:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise CatalogueError(f"{path}, line {line}: not UTF-8 text; save the catalogue as UTF-8") from None
+    return _read(path, text)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, text: str) -> Catalogue:
+    """The same text is the same catalogue: a day asks for it fifty times."""
     document = located_yaml.read_located_yaml(text)
     found = catalogue_rules.problems(document)
     if found or not isinstance(document.value, dict):

@@ -70,7 +70,8 @@ def observe(
         latest=_instant(end + MAX_CLOCK_SKEW),
         epoch=_instant(_EPOCH),
     )
-    judged = con.sql(judge)
+    con.execute(f"create temp table {name}_judged as {judge}")  # both results are made of it
+    judged = con.table(f"{name}_judged")
     known = {"day": f"date '{day.isoformat()}'"}
     observations = judged.filter("reason is null").select(_columns(OBSERVATIONS.column_names, known))
     cut = {**known, "raw_value": f"left(coalesce(raw_value, ''), {RAW_VALUE_KEPT})"}

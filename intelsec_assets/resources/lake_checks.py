@@ -141,19 +141,33 @@ def evaluate(lake: Lake, asset: str, day: date, invariants: Sequence[Invariant])
         return [Outcome(name, broken, "", f"intelsec run --day {day}", blocking=blocking) for name, blocking in names]
     outcomes = [Outcome(AS_WRITTEN, Verdict(passed=True, found=file.sha256), file.sha256, "", blocking=True)]
     with engine.quick_session() as con:
+        opened: dict[LakeFile, duckdb.DuckDBPyRelation] = {}
         for invariant in invariants:
-            verdict = _judge(lake, con, file, invariant)
+            verdict = _judge(lake, con, file, invariant, opened)
             what_to_do = invariant.what_to_do.replace("--day DAY", f"--day {day}")
             outcomes.append(Outcome(invariant.name, verdict, file.sha256, what_to_do, blocking=invariant.blocking))
     return outcomes
 
 
-def _judge(lake: Lake, con: duckdb.DuckDBPyConnection, file: LakeFile, invariant: Invariant) -> Verdict:
+def _judge(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    file: LakeFile,
+    invariant: Invariant,
+    opened: dict[LakeFile, duckdb.DuckDBPyRelation],
+) -> Verdict:
+    """A verdict; `opened` keeps what one invariant has opened for the next."""
+
+    def rows(of: LakeFile) -> duckdb.DuckDBPyRelation:
+        if of not in opened:
+            opened[of] = lake.relation(con, of)
+        return opened[of]
+
     try:
-        tables = {file.asset: lake.relation(con, file)}
-        tables |= {name: lake.relation(con, lake.read(name, file.day)) for name in invariant.needs}
+        tables = {file.asset: rows(file)}
+        tables |= {name: rows(lake.read(name, file.day)) for name in invariant.needs}
         before = {name: lake.previous(name, file.day) for name in invariant.needs_before}
-        relations = {name: lake.relation(con, found) for name, found in before.items() if found is not None}
+        relations = {name: rows(found) for name, found in before.items() if found is not None}
         return invariant.evaluate(Day(file.day, con, tables, relations, file.note))
     except (LakeError, duckdb.Error) as error:
         # could not be evaluated: not the same as failed, but just as little a reason to go on

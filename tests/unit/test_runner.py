@@ -127,7 +127,7 @@ def test_the_error_of_a_failed_check_names_asset_check_and_evidence(
     broken = invariants.Verdict(passed=False, count=3, found="3 against it, first: value a.test")
     judge = lake_checks._judge
     monkeypatch.setattr(
-        lake_checks, "_judge", lambda *args: broken if args[-1].name == "keys_are_unique" else judge(*args)
+        lake_checks, "_judge", lambda *args: broken if args[3].name == "keys_are_unique" else judge(*args)
     )
     (outcome,) = workspace.run(DAY)
     assert outcome.error == "indicators: check keys_are_unique failed: 3 against it, first: value a.test"

@@ -10,7 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from intelsec_assets.detections.tables import DETECTION_TABLES
 from intelsec_assets.settings import REPOSITORY, from_environment
+from intelsec_assets.tables import FEED_ROWS, TABLES
 from intelsec_jobs.definitions import build_defs
 from intelsec_jobs.environments import AUTOMATION, UnknownAutomation, declared_on
 
@@ -51,6 +53,22 @@ def test_every_asset_has_description_owner_group_kinds_and_code_version(definiti
         name = spec.key.to_user_string()
         assert (spec.description or "").startswith("One "), f"{name}: the first line says the grain"
         assert all([spec.owners, spec.kinds, spec.code_version, spec.group_name != "default"]), name
+
+
+def test_every_asset_that_is_a_table_shows_its_columns_before_it_has_rows(definitions: dg.Definitions) -> None:
+    shown = {
+        spec.key.to_user_string(): spec.metadata["dagster/column_schema"].columns
+        for spec in definitions.resolve_all_asset_specs()
+        if "dagster/column_schema" in spec.metadata
+    }
+    tables = {**TABLES, **DETECTION_TABLES}
+    feeds = {name for name in shown if name.startswith("feeds/")}
+
+    assert len(feeds) == 10
+    assert shown.keys() >= tables.keys() - {"feed_rows"}
+    for name in {*tables, *feeds} - {"feed_rows"}:
+        table = FEED_ROWS if name in feeds else tables[name]
+        assert [(c.name, c.description) for c in shown[name]] == [(c.name, c.description) for c in table.columns]
 
 
 def test_every_asset_of_detections_has_checks_and_each_can_be_executed_by_itself(definitions: dg.Definitions) -> None:

@@ -15,7 +15,7 @@ WRAPPERS = ("Records", "records", "value")
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[\s,\x1e]*")
-# what matters for finding the end of a value: texts as a whole, and brackets; where a text has no end nothing is retried
+# what matters for finding the end of a value: brackets, and texts as a whole; of a text without end nothing is retried
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
 # a list that is not empty, as far as a look can tell
 _LISTS = re.compile(r"\[\s*[{\[]")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from intelsec_assets.detections.audit.extraction import Spool
+from intelsec_assets.detections.audit.extraction import Spool, SpoolFile
+from intelsec_assets.detections.errors import EventError
+from tests.audit_logs import event, lines, read
 
 
 def test_a_file_written_over_holds_the_new_lines_only_and_has_a_new_name() -> None:
@@ -48,3 +50,15 @@ def _failing(folder: Path) -> None:
         assert path.is_relative_to(folder)
         assert path.parent.stat().st_mode & 0o077 == 0  # nobody else may read what was logged
         raise RuntimeError("no luck")
+
+
+def test_a_full_disk_is_told_as_such_and_not_as_a_file_that_broke_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    full = tmp_path / "full.ndjson"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr(Spool, "file", lambda _: SpoolFile(full, []))
+
+    for events in (1, 2000):  # within a buffer, and beyond
+        with pytest.raises(EventError, match=r"cannot be laid out there to be read: No space left on device; free"):
+            read(lines([event(number) for number in range(events)]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from intelsec_assets.detections.audit.fields import AWS
+from intelsec_assets.detections.errors import EventError
 from intelsec_assets.engine import read_sql, sql_text
 
 _PACKAGE = "intelsec_assets.detections.audit"
@@ -47,7 +48,7 @@ class Spool:
     def file(self) -> SpoolFile:
         """A file to write to. Its name is new each time: DuckDB may remember files by name."""
         path = self._folder / f"{next(self._names)}.ndjson"
-        if self._free:
+        with suppress(IndexError):  # another thread may have taken the last
             self._free.pop().rename(path)
         return SpoolFile(path, self._free)
 
@@ -58,7 +59,7 @@ class SpoolFile:
     def __init__(self, path: Path, free: list[Path]) -> None:
         """Who makes one is `Spool.file`."""
         self._path, self._free = path, free
-        self._stream = path.open("r+b" if path.exists() else "w+b", buffering=0)
+        self._stream = path.open("r+b" if path.exists() else "w+b")
 
     def __enter__(self) -> Self:
         return self
@@ -68,17 +69,30 @@ class SpoolFile:
 
     def close(self) -> None:
         """Give it back."""
-        self._stream.close()
+        with suppress(OSError):  # what could not be written is not needed any more
+            self._stream.close()
         self._free.append(self._path)
 
     def write(self, lines: bytes) -> None:
-        """Add whole lines of UTF-8."""
-        self._stream.write(lines)
+        """Add whole lines of UTF-8. Raises EventError."""
+        with self._told():
+            self._stream.write(lines)
 
     def written(self) -> Path:
-        """The file, to be read: it holds what was written and nothing else."""
-        self._stream.truncate()
+        """The file, to be read: it holds what was written and nothing else. Raises EventError."""
+        with self._told():
+            self._stream.truncate()  # writes what is in its buffer first
         return self._path
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EventError(
+                f"{self._path}: lines of audit events cannot be laid out there to be read: {error.strerror}; free some "
+                "space, or name a folder with more by TMPDIR; nothing of these files counts as taken"
+            ) from error
 
 
 def extract(

@@ -61,7 +61,7 @@ def batches(
 
     The caller opens each file as it is asked for and may close it when it is asked for the next. A file whose stream
     fails (OSError, a lost connection) is in `broken` and never complete: what could not be fetched is no bad file, and
-    it costs nothing of the others.
+    it costs nothing of the others. Raises EventError where the lines of events cannot be laid out for DuckDB.
     """
     with Spool() as spool, ThreadPoolExecutor(WORKERS, thread_name_prefix="audit-typed") as pool:
         waiting: list[tuple[Future[Typed], _Gathered]] = []

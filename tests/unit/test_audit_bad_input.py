@@ -77,6 +77,43 @@ def test_a_decompression_bomb_is_not_unpacked() -> None:
     assert (0, "bomb") in reasons(bomb)
 
 
+def test_a_file_with_a_dense_start_is_no_bomb() -> None:
+    """Of the first event 20 MB pack into less than a slice of the file; the whole packs 50 times."""
+    dense = event(1, requestParameters={"policy": "x" * 20_000_000})
+    noise = random.Random(7)
+    others = [event(number, userAgent=noise.randbytes(100).hex()) for number in range(2, 3000)]
+
+    table, odd, _ = read(zipped(lines([dense, *others])))
+
+    assert table.num_rows == len(others)
+    assert [(one.odd.record, one.odd.reason) for one in odd] == [(1, "too_large")]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"\n" * (5 * 2**20), b"\n" + lines([event(1, userAgent="x" * 5_000_000)]) + b"\n"],
+    ids=["blank lines", "a line larger than a block between blank ones"],
+)
+def test_one_broken_line_costs_no_other_however_the_file_starts(start: bytes) -> None:
+    """Read as one document a file ends where it breaks."""
+    good = [event(number) for number in range(2, 100)]
+
+    table, odd, _ = read(start + lines(good[:1]) + b'{"eventTime": "2023-\n' + lines(good[1:]))
+
+    assert set(table.column("event_id").to_pylist()) >= {one["eventID"] for one in good}
+    assert "malformed" in {one.odd.reason for one in odd}
+
+
+def test_a_text_without_end_reaches_to_the_end_of_the_file() -> None:
+    """Looked for again behind each of its escaped quotes, its end costs the square of its length."""
+    data = b'{"Records":[' + lines([event(1)]).strip() + b',{"eventName":"' + b'\\"}' * 60_000
+
+    table, odd, _ = read(data)
+
+    assert table.num_rows == 1
+    assert [one.odd.reason for one in odd] == ["truncated"]
+
+
 def test_a_file_of_more_bytes_than_a_file_may_have_is_cut_there() -> None:
     stream = Unpacking(io.BytesIO(lines([event(number) for number in range(3000)])), max_bytes=1_100_000)
 

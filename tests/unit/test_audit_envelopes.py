@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intelsec_assets.detections.audit import reading
 from intelsec_assets.detections.audit.framing import frames, of_documents
 from intelsec_assets.detections.audit.reading import batches
 from intelsec_assets.detections.audit.typed import Delivery, typed
@@ -163,7 +164,7 @@ def test_a_first_line_as_large_as_a_block_does_not_make_the_file_one_document() 
     assert found == [[1, 2, 3], [4]]
 
 
-def test_rows_do_not_depend_on_how_many_are_typed_at_once() -> None:
+def test_rows_do_not_depend_on_how_many_are_typed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [
         (Delivery("trail", "aws", name, DELIVERED), data)
         for name, data in (("a", wrapped(EVENTS)), ("b", lines(EVENTS)), ("c", lines([*EVENTS, {"no": "event"}])))
@@ -176,6 +177,8 @@ def test_rows_do_not_depend_on_how_many_are_typed_at_once() -> None:
         return len(found), rows_of, [one for batch in found for one in batch.rows.odd]
 
     (one, *at_once), (many, *apart) = read_in(2**20), read_in(1)
+    monkeypatch.setattr(reading, "MOST_RECORDS", 1)
+    assert read_in(2**20) == (many, *apart)  # however small they are
 
     assert (one, many) == (1, 4)  # the last says which files are complete
     assert at_once == apart

@@ -15,8 +15,8 @@ WRAPPERS = ("Records", "records", "value")
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[\s,\x1e]*")
-# what matters for finding the end of a value: brackets, and texts as a whole; of a text without end nothing is retried
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
+# what matters for finding the end of a value: brackets, and texts as a whole, one without end to the end of all
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 # a list that is not empty, as far as a look can tell
 _LISTS = re.compile(r"\[\s*[{\[]")
 _SCALAR = re.compile(r"[^\s,\[\]{}]+")

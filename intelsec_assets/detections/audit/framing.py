@@ -28,7 +28,8 @@ _DIGEST = re.compile(rb'\s*\{\s*"(?:awsAccountId|digest\w+)"\s*:')
 _DIGEST_KEY = re.compile(
     r"awsAccountId|logFiles|(?:digest|previousDigest|newestEvent|oldestEvent|s3|hash)\w*", re.ASCII
 )
-_LINE = re.compile(rb"\s*(\S[^\n]*)\n\s*\S")  # one that is not the only one
+_LINE = re.compile(rb"\s*+(\S[^\n]*+)\n\s*+\S")  # one that is not the only one
+_HEAD = 24 * 2**20  # of a file, at most, to tell whether it holds a line an event
 _BOM = b"\xef\xbb\xbf"
 _TAILS = (b"}]}", b"}]")
 
@@ -67,8 +68,8 @@ def frames(blocks: Iterable[bytes]) -> Iterator[Frame]:
     """Frames of a file's blocks (see `Unpacking.blocks`). A file without a record yields one frame that says so."""
     source = iter(blocks)
     first = next(source, b"").removeprefix(_BOM)
-    if first.find(b"\n") == len(first) - 1:  # whether a line is the only one, the next block says
-        first += next(source, b"")
+    while len(first) < _HEAD and not _LINE.match(first) and (more := next(source, b"")):
+        first += more
     start = first.lstrip()[:1]
     if not start:
         yield _nothing("empty", "the file holds nothing; expected records as JSON")

@@ -19,7 +19,8 @@ from intelsec_assets.detections.audit.framing import Frame, Odd, frames
 from intelsec_assets.detections.audit.typed import Delivery, Part, Typed, typed
 from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
 
-TOGETHER = 64 * 2**20  # bytes of records typed at once, or a little more: each statement costs its planning
+# records typed at once, as each statement costs its planning: until there are so many bytes of them or so many of them
+TOGETHER, MOST_RECORDS = 64 * 2**20, 100_000
 WORKERS = 2  # threads that type while the next files are unpacked
 _AHEAD = WORKERS + 1  # batches in memory
 
@@ -83,11 +84,13 @@ class _Gathered:
     complete: list[FileRead] = field(default_factory=list)
     broken: list[tuple[Delivery, str]] = field(default_factory=list)
     size: int = 0
+    records: int = 0
 
     def add(self, frame: Frame, delivery: Delivery) -> None:
         """Take a frame. Its lines go to the file while they are at hand, so nobody needs to hold them twice."""
         self.parts.append((frame, delivery))
         self.size += frame.events.nbytes
+        self.records += len(frame.events)
         if delivery.provider == AWS:
             self.lines.write(frame.lines())
             frame.block = None
@@ -105,7 +108,7 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int, spool: Sp
                 read.is_digest = read.is_digest or frame.is_digest
                 gathered.add(frame, delivery)
                 gathered.reads[delivery] = read
-                if gathered.size >= together:
+                if gathered.size >= together or gathered.records >= MOST_RECORDS:
                     yield gathered
                     gathered = _Gathered(spool.file())
         except OSError as error:

@@ -16,9 +16,10 @@ MAX_RATIO = 250  # audit logs pack 10 to 30 times, the densest that zlib can is 
 RATIO_FROM = 16 * 2**20  # a small file may pack as well as it likes
 BLOCK = 4 * 2**20  # unpacked bytes handled at once
 
-# so small that memory of one piece is used for the next, and that what is left of a reading is cheap to carry over
-_READ = 2**16
-_AT_ONCE = 2 * _READ  # unpacked bytes
+_READ = 2**20
+# so small that memory of one piece is used for the next, and that what is left of a slice is cheap to carry over
+_SLICE = 2**16
+_AT_ONCE = 2 * _SLICE  # unpacked bytes
 _GZIP = b"\x1f\x8b"
 
 
@@ -45,6 +46,7 @@ class Unpacking:
         """Read from `stream`; unpacked bytes and ratio are bounded."""
         self._stream = stream
         self._max_bytes, self._max_ratio = max_bytes, max_ratio
+        self._held = memoryview(b"")  # read and not handed out yet
         self.size = 0  # bytes as delivered
         self.unpacked = 0  # bytes handed out
         self.cut: Cut | None = None
@@ -112,6 +114,9 @@ class Unpacking:
                     return
 
     def _read(self) -> bytes:
-        piece = self._stream.read(_READ)
-        self.size += len(piece)
+        """The next slice of what was read: of more at once, or a dense start would be held against itself alone."""
+        if not self._held:
+            self._held = memoryview(self._stream.read(_READ))
+            self.size += len(self._held)
+        piece, self._held = bytes(self._held[:_SLICE]), self._held[_SLICE:]
         return piece

@@ -128,10 +128,10 @@ def _of_lines(blocks: Iterable[bytes]) -> Iterator[Frame]:
 
 def _lines(block: bytes, first_record: int) -> Frame:
     """A block of whole lines."""
-    is_odd = b"\r" in block
-    if is_odd:
+    has_returns = b"\r" in block
+    if has_returns:
         block = block.replace(b"\r\n", b"\n")
-        is_odd = b"\r" in block
+        has_returns = b"\r" in block
     if not block.endswith(b"\n"):
         block += b"\n"
     ends = np.fromiter(_places(block), np.int64)
@@ -145,7 +145,7 @@ def _lines(block: bytes, first_record: int) -> Frame:
         return _lines_one_by_one(block, first_record)
     lengths = np.diff(offsets)
     last = np.frombuffer(block, np.uint8)[ends - 1]
-    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any() or is_odd:
+    if lengths.max(initial=0) > MAX_EVENT or not lengths.all() or (last == 0x20).any() or has_returns:
         return _lines_one_by_one(block, first_record)
     records = pa.array(np.arange(first_record, first_record + len(ends), dtype=np.int64))
     return Frame(array, records, block=block)

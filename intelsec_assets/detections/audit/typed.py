@@ -100,7 +100,7 @@ def typed(
     """
     if spool is None:
         with Spool() as own:
-            return typed(con, parts, own)
+            return typed(con, parts, own, lines)
     once = _typed_once(con, _Batch.of(parts), spool, lines)
     wrong = {at for at in once.malformed_in if parts[at][0].guessed_from is not None}
     if wrong:

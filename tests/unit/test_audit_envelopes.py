@@ -177,6 +177,9 @@ def test_rows_do_not_depend_on_how_many_are_typed_at_once(monkeypatch: pytest.Mo
         return len(found), rows_of, [one for batch in found for one in batch.rows.odd]
 
     (one, *at_once), (many, *apart) = read_in(2**20), read_in(1)
+    monkeypatch.setattr(reading, "FIRST", 1)
+    assert read_in(2**20) == (many, *apart)  # the first ones are small
+    monkeypatch.setattr(reading, "FIRST", 2**20)
     monkeypatch.setattr(reading, "MOST_RECORDS", 1)
     assert read_in(2**20) == (many, *apart)  # however small they are
 

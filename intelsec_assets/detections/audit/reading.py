@@ -21,6 +21,7 @@ from intelsec_assets.detections.audit.unpacking import Readable, Unpacking
 
 # records typed at once, as each statement costs its planning: until there are so many bytes of them or so many of them
 TOGETHER, MOST_RECORDS = 64 * 2**20, 100_000
+FIRST = 16 * 2**20  # bytes of the first batch, each next one has twice as many: nobody waits for a large one to begin
 WORKERS = 2  # threads that type while the next files are unpacked
 _AHEAD = WORKERS + 1  # batches in memory
 
@@ -97,7 +98,7 @@ class _Gathered:
 
 
 def _gather(files: Iterable[tuple[Delivery, Readable]], together: int, spool: Spool) -> Iterator[_Gathered]:
-    gathered = _Gathered(spool.file())
+    gathered, enough = _Gathered(spool.file()), min(FIRST, together)
     for delivery, stream in files:
         read = FileRead(delivery)
         unpacking = Unpacking(stream)
@@ -108,9 +109,9 @@ def _gather(files: Iterable[tuple[Delivery, Readable]], together: int, spool: Sp
                 read.is_digest = read.is_digest or frame.is_digest
                 gathered.add(frame, delivery)
                 gathered.reads[delivery] = read
-                if gathered.size >= together or gathered.records >= MOST_RECORDS:
+                if gathered.size >= enough or gathered.records >= MOST_RECORDS:
                     yield gathered
-                    gathered = _Gathered(spool.file())
+                    gathered, enough = _Gathered(spool.file()), min(2 * enough, together)
         except OSError as error:
             gathered.broken.append((delivery, f"it broke off while it was read: {error.strerror or error}"))
             continue

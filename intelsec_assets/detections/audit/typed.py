@@ -351,9 +351,9 @@ def _names(names: pa.ChunkedArray, read_only: pa.ChunkedArray) -> tuple[pa.Array
 def _anomalies(bits: np.ndarray[Any, Any], batch: _Batch) -> pa.Array:
     """Lists of names: of the bits, and of what framing and repair noted a record."""
     if not batch.anomalies:
-        distinct, indices = np.unique(bits, return_inverse=True)
-        lists = [sorted(name for name, bit in _BIT.items() if value & bit) for value in distinct.tolist()]
-        return pa.array(lists, pa.list_(pa.string())).take(pa.array(indices))
+        encoded = pa.array(bits).dictionary_encode()
+        lists = [sorted(name for name, bit in _BIT.items() if value & bit) for value in encoded.dictionary.to_pylist()]
+        return pa.array(lists, pa.list_(pa.string())).take(encoded.indices)
     places = zip(bits.tolist(), batch.parts.tolist(), batch.records.tolist(), strict=True)
     rows = [
         sorted(

@@ -3,8 +3,8 @@
     python -m benchmarks.audit_ingest [--quick]
 
 A million events (real ones repeated under new ids, and made ones) in files as a trail would deliver them, written first
-into a temporary folder that goes at the end. Then 20 fields of them as `rules run` reads them, and, where it is there,
-RSigma over a fifth of them: how fast this machine is beside others that it was measured on.
+into a temporary folder that goes at the end. Where it is there, RSigma over a fifth of them, in turns with the rows:
+how fast this machine is beside others that it was measured on. Then 20 fields as `rules run` reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import os
+import statistics
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from intelsec_assets.engine import session
 from intelsec_assets.resources.lake import Lake
 
 FILES = 20
+TURNS = 5
 ASKED = (
     *("eventSource", "eventName", "awsRegion", "errorCode", "errorMessage", "sourceIPAddress", "userAgent"),
     *("userIdentity.type", "userIdentity.arn", "userIdentity.invokedBy", "userIdentity.userName"),
@@ -50,9 +53,11 @@ def main() -> None:
         figures: dict[str, float] = {
             "events": events,
             "files": FILES,
+            "turns": TURNS,
             "gz_bytes": sum(path.stat().st_size for path in packed),
         }
-        figures |= _to_rows(packed) | _landed(root) | _fields(plain) | _peer(root, plain[: FILES // 5], events // 5)
+        figures |= _in_turns(root, packed, plain[: FILES // 5], events // 5)
+        figures |= _landed(root) | _fields(plain)
     answer(**figures)
 
 
@@ -81,12 +86,23 @@ def _delivery(path: Path) -> Delivery:
     return Delivery("trail", "aws", path.name, datetime.now(UTC), "")
 
 
+def _in_turns(root: Path, packed: list[Path], plain: list[Path], events: int) -> dict[str, float]:
+    """Rows of all, the peer over the plain ones, again and again: the quickest of each.
+
+    A machine that others use too is at its own speed for minutes only, and those both have.
+    """
+    peer = _peer(root, plain)
+    turns, peer_seconds = [], []
+    for _ in range(TURNS):
+        turns.append(_to_rows(packed))
+        if peer is not None:
+            peer_seconds.append(peer())
+    quickest = min(turns, key=lambda figures: figures["rows_seconds"])
+    quickest["rows_seconds_median"] = statistics.median(figures["rows_seconds"] for figures in turns)
+    return quickest | ({"peer_per_second": events / min(peer_seconds)} if peer_seconds else {})
+
+
 def _to_rows(packed: list[Path]) -> dict[str, float]:
-    """The quickest of three, as of the peer."""
-    return min((_to_rows_once(packed) for _ in range(3)), key=lambda figures: figures["rows_seconds"])
-
-
-def _to_rows_once(packed: list[Path]) -> dict[str, float]:
     rows = 0
     with watched() as figures, session() as con:
         for batch in batches(con, ((_delivery(path), path.open("rb")) for path in packed)):
@@ -114,13 +130,14 @@ def _fields(plain: list[Path]) -> dict[str, float]:
     return {f"fields_{name}": value for name, value in figures.items()} | {"fields": len(ASKED), "read": read.events}
 
 
-def _peer(root: Path, plain: list[Path], events: int) -> dict[str, float]:
+def _peer(root: Path, plain: list[Path]) -> Callable[[], float] | None:
+    """Seconds of RSigma over these files, measured anew at each call; None where it is not there."""
     if sigma_scan.rsigma_binary() is None:
-        return {}
+        return None
     joined = root / "joined.ndjson"
     joined.write_bytes(b"".join(path.read_bytes() for path in plain))
     rules = sigma_rules.write(root / "rules", FEW)
-    return {"peer_per_second": events / min(sigma_scan.rsigma(rules, joined)["seconds"] for _ in range(3))}
+    return lambda: float(sigma_scan.rsigma(rules, joined)["seconds"])
 
 
 if __name__ == "__main__":

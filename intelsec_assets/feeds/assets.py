@@ -180,6 +180,9 @@ def feed_rows(con: duckdb.DuckDBPyConnection, files: dict[str, LakeFile]) -> duc
         f"select {engine.sql_text(name)} as feed, * from read_parquet({engine.sql_text(file.path)})"  # noqa: S608 - names of our own, quoted
         for name, file in files.items()
     ]
+    if not parts:  # every feed is disabled
+        columns = ", ".join(f"null::{column.type} as {column.name}" for column in FEED_ROWS.columns)
+        parts = [f"select null::varchar as feed, {columns} where false"]
     con.execute(f"create or replace temp table feed_rows as {' union all '.join(parts)}")
     return con.table("feed_rows")
 

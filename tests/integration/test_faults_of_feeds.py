@@ -157,3 +157,14 @@ def test_status_names_every_feed_that_is_held(
     said = capsys.readouterr().out
     for name in ("unreadable", "empty", "shrunk", "stale"):
         assert f"feed {name} is {name}" in said
+
+
+def test_a_catalogue_whose_feeds_are_all_switched_off_builds_a_day_without_indicators(tmp_path: Path) -> None:
+    """Who has audit logs only disables the feeds."""
+    off = Workspace(data_root(tmp_path / "data", [feed("alpha", enabled=False)]), tmp_path / "home")
+
+    (outcome,) = off.run(CALM)
+
+    assert outcome.error is None
+    for table in ("observations", "indicators", "indicator_scores"):
+        assert duckdb.read_parquet(str(off.lake.path(table, CALM))).shape[0] == 0, table

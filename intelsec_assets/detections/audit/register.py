@@ -89,6 +89,12 @@ class Register:
         )
         return [_taken(row) for row in rows]
 
+    def file(self, source: str, key: str) -> Taken | None:
+        """What was noted of one file, if it was taken."""
+        where = "where source = ? and key = ?"
+        rows = self._rows(f"select {_COLUMNS} from files {where}", (source, key))  # noqa: S608 - names of our own
+        return next(map(_taken, rows), None)
+
     def note(self, files: Iterable[Taken]) -> None:
         """Note files as taken, all or none; a newer version of a file takes the place of the older."""
         marks = ", ".join("?" * (_COLUMNS.count(",") + 1))

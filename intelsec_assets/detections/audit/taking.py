@@ -116,8 +116,8 @@ class _Taking:
                 yield Delivery(self.source.name, self.source.provider, file.key, at, digest, latest), stream
 
     def _note_same(self, file: Listed) -> None:
-        before = next(taken for taken in self.landing.register.files(self.source.name) if taken.key == file.key)
-        self.same.append(replace(before, version=file.version))
+        if (before := self.landing.register.file(self.source.name, file.key)) is not None:
+            self.same.append(replace(before, version=file.version))
         self.intake.unchanged += 1
 
     def _gather(self, batch: Batch) -> None:

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from intelsec_assets.detections.context.addresses import PACKAGE
-from intelsec_assets.detections.context.tickets import CLOCK_TOLERANCE, TicketReading
+from intelsec_assets.detections.context.tickets import CLOCK_TOLERANCE, Ticket, TicketReading
 from intelsec_assets.engine import read_sql
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
@@ -70,7 +70,12 @@ def match_tickets(con: duckdb.DuckDBPyConnection, calls: str, events: str, readi
     that name, so a pattern sees the role's part of `assumed-role/ROLE/SESSION` only. Of several tickets the one with
     the narrowest window is named, then the first in order of ids.
     """
-    _register(con, reading)
+    tickets = _tickets_of(con, calls, reading)
+    if not tickets:  # a usual day: planning the statement takes longer than the rows of a small one
+        columns = "provider varchar, event_id varchar, ticket_id varchar"
+        con.execute(f"create or replace temp table {target} ({columns})")
+        return
+    _register(con, tickets)
     sql = read_sql(PACKAGE, "ticket_matches").replace("{calls}", calls).replace("{events}", events)
     for name, expression in (
         ("foreign", _FOREIGN),
@@ -142,8 +147,20 @@ def _texts(path: str) -> str:
     return quoted if "[*]" not in path else f"{quoted}[1], {quoted}[2], {quoted}[3], {quoted}[4]"
 
 
-def _register(con: duckdb.DuckDBPyConnection, reading: TicketReading) -> None:
-    tickets = [] if reading.reason is not None else [ticket for ticket in reading.tickets if ticket.is_approved]
+def _tickets_of(con: duckdb.DuckDBPyConnection, calls: str, reading: TicketReading) -> list[Ticket]:
+    """Approved tickets that are valid while something was called: of a year's register, few are."""
+    ((first, last),) = con.execute(f"select min(event_time), max(event_time) from {calls}").fetchall()  # noqa: S608
+    if reading.reason is not None or first is None:
+        return []
+    begins, ends = _moved(first, -CLOCK_TOLERANCE), _moved(last, CLOCK_TOLERANCE)
+    return [
+        ticket
+        for ticket in reading.tickets
+        if ticket.is_approved and ticket.valid_from <= ends and ticket.valid_to >= begins
+    ]
+
+
+def _register(con: duckdb.DuckDBPyConnection, tickets: Sequence[Ticket]) -> None:
     rows = [
         (
             number,
@@ -159,7 +176,7 @@ def _register(con: duckdb.DuckDBPyConnection, reading: TicketReading) -> None:
         )
         for number, ticket in enumerate(tickets)
     ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(_TICKETS)
+    columns = list(zip(*rows, strict=True))
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _TICKETS, strict=True)]
     con.register("context_tickets", pa.table(arrays, schema=_TICKETS))
 

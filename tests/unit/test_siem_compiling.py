@@ -91,6 +91,27 @@ def test_a_rule_that_is_nothing_but_context_has_no_query(tmp_path: Path) -> None
     assert codes(one) >= {"refused"}
 
 
+@pytest.mark.parametrize("asked", ["errorCode: null", "errorCode|exists: false"])
+def test_splunk_takes_the_word_of_its_add_on_for_a_call_without_an_error(asked: str, tmp_path: Path) -> None:
+    one = compiled(rules(tmp_path, f"  s: {{eventName: StopLogging, {asked}}}\n  condition: s"), "splunk")
+    assert one.text.strip().endswith('eventName="StopLogging" (NOT errorCode=* OR errorCode="success")')
+    assert one.verdict == EXACT
+
+
+def test_splunk_takes_the_word_of_its_add_on_for_no_error(tmp_path: Path) -> None:
+    one = compiled(rules(tmp_path, "  s: {eventName: StopLogging, errorCode|exists: true}\n  condition: s"), "splunk")
+    assert one.text.strip().endswith('eventName="StopLogging" (errorCode=* errorCode!="success")')
+    other = compiled(rules(tmp_path, "  s: {errorMessage: null}\n  condition: s"), "splunk")
+    assert "NOT errorMessage=*" in other.text
+    assert "success" not in other.text
+
+
+def test_no_compiled_search_of_splunk_looks_for_a_missing_error_code_alone() -> None:
+    for rule in RULES.rules:
+        text = compile_rule(RULES, rule, TARGETS.target("splunk"), TARGETS).text
+        assert "NOT errorCode=*" not in text.replace('(NOT errorCode=* OR errorCode="success")', ""), rule.name
+
+
 COUNT = (
     "---\ntitle: Many\nid: 5b5d1a1e-7d0a-4a76-8a35-6f0a4d0b7a02\nlevel: high\n"
     "correlation: {type: TYPE, rules: [one], group-by: [userIdentity.arn], timespan: 10m, condition: {gte: 5FIELD}}\n"

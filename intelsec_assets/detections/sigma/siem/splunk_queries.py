@@ -1,6 +1,7 @@
 """Queries of Splunk over CloudTrail as its add-on for AWS brings it in: SPL.
 
-The package they build on does nearly all of it; comparisons there ignore case, also where a rule asks for it.
+The package they build on does nearly all of it; comparisons there ignore case, also where a rule asks for it, and the
+add-on puts a word of its own into some fields that the event lacks.
 """
 
 # ruff: noqa: D102 - pySigma says what each method converts
@@ -26,3 +27,22 @@ class SplunkQueries(SplunkBackend):
 
     def convert_condition_field_eq_val_str_case_sensitive(self, cond: Any, state: Any) -> Any:
         return self.convert_condition_field_eq_val_str(cond, state)
+
+    def convert_condition_field_eq_val_null(self, cond: Any, state: Any) -> Any:
+        return self._absent(cond.field) or super().convert_condition_field_eq_val_null(cond, state)
+
+    def convert_condition_field_not_exists(self, cond: Any, state: Any) -> Any:
+        return self._absent(cond.field) or super().convert_condition_field_not_exists(cond, state)
+
+    def convert_condition_field_exists(self, cond: Any, state: Any) -> Any:
+        return self._present(cond.field) or super().convert_condition_field_exists(cond, state)
+
+    def _absent(self, field: str) -> str | None:
+        """The field is not there, whether or not it was filled in; None if it never is."""
+        word = self.target.filled_in.get(field)
+        return f'(NOT {field}=* OR {field}="{word}")' if word else None
+
+    def _present(self, field: str) -> str | None:
+        """The opposite of `_absent`."""
+        word = self.target.filled_in.get(field)
+        return f'({field}=* {field}!="{word}")' if word else None

@@ -37,6 +37,7 @@ _OPTIONAL = {
     "lists",
     "joins_context",
     "groups_missing",
+    "filled_in",
 }
 
 
@@ -69,6 +70,7 @@ class Target:
     lists: str = VALUES
     joins_context: bool = False  # the table of context itself can be joined
     groups_missing: bool = False  # events that lack a field they are grouped by are a group, where Sigma's are in none
+    filled_in: Mapping[str, str] = field(default_factory=dict)  # field -> word that may stand there for a missing value
 
 
 @dataclass(frozen=True)
@@ -154,4 +156,5 @@ def _target(name: str, given: Mapping[str, Any], pipeline: Path | None) -> Targe
         lists=given.get("lists", VALUES),
         joins_context=given.get("joins_context", False),
         groups_missing=given.get("groups_missing", False),
+        filled_in=dict(given.get("filled_in", {})),
     )

@@ -31,6 +31,9 @@ _MOST_TICKETS = 100
 _STEPS = """\
 An app for Splunk: detections over CloudTrail as the Splunk Add-on for AWS brings it in (sourcetype `aws:cloudtrail`).
 
+The add-on writes `success` into `errorCode` where CloudTrail has none. The searches take that and a missing `errorCode`
+alike, so they are also right over events that came in without the add-on's extractions.
+
 1. Install it: unpack the archive into `$SPLUNK_HOME/etc/apps/`, or upload it under *Apps*.
 2. Your role must search the index of CloudTrail by default; else put `index=...` before the searches.
 3. The searches are disabled. Look at one after the other, then enable them under *Settings > Searches*.

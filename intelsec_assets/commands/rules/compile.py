@@ -19,9 +19,11 @@ from intelsec_assets.wording import counted
 def compile_rules(
     rules: Annotated[list[str] | None, typer.Argument(help="Rules by name or id. Default: all.")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="A target; may be repeated. Default: all.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder. Default: detections/compiled.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder. Default, for the project's own rules: detections/compiled.")
+    ] = None,
     rules_folder: Annotated[
-        Path | None, typer.Option("--rules", help="Rules from elsewhere: a file or folder.")
+        Path | None, typer.Option("--rules", help="Rules from elsewhere: a file or folder. Needs --out.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; say what is not current.")] = False,
     json: Json = False,
@@ -29,14 +31,22 @@ def compile_rules(
     """Compile rules for SIEMs: Splunk, Elasticsearch, OpenSearch, Loki, Sentinel, Athena.
 
     Writes detections/compiled/<target>/<rule>.<extension> with a manifest a target, and docs/siem-coverage.md when all
-    rules are compiled for all targets. Exit code 1 with --check when a file is not what the rules give; 2 for an
-    unknown rule or target, or without the packages of the extra `siem`.
+    rules are compiled for all targets. Queries whose rule is gone are removed, from a folder given with --out only if
+    its manifest names them. Exit code 1 with --check when a file is not what the rules give; 2 for an unknown rule or
+    target, for rules from elsewhere without a folder of their own, or without the packages of the extra `siem`.
     Example: intelsec rules compile root-use --to splunk
     """
     from intelsec_assets.detections.sigma.rules import load_any, load_rules
     from intelsec_assets.detections.sigma.siem import compiling, coverage_table, outputs
     from intelsec_assets.detections.sigma.siem.targets import load_targets
 
+    elsewhere = rules_folder is not None
+    if elsewhere and out is None:
+        fail(
+            "rules from elsewhere do not go into the project's own compiled queries: say where with --out FOLDER, as "
+            f"in intelsec rules compile --rules {rules_folder} --out compiled-elsewhere",
+            WRONG_USE,
+        )
     detections = from_environment().detections
     folder = out or detections / outputs.COMPILED.name
     try:
@@ -49,17 +59,23 @@ def compile_rules(
         compiled = compiling.compile_all(everything.only(rules) if rules else everything, targets, to)
     except RuleError as error:
         fail(str(error), WRONG_USE)
-    files = outputs.as_files(compiled)
+    names = tuple(dict.fromkeys(one.target.name for one in compiled))
+    others = outputs.manifest_of_others(folder, names, elsewhere=elsewhere) if out is not None else None
+    if others is not None:
+        whose = "the project's own rules" if elsewhere else "rules from elsewhere"
+        fail(f"{others} tells of queries of {whose}; name another folder with --out", WRONG_USE)
+    files = outputs.as_files(compiled, elsewhere=elsewhere)
     if rules:  # a manifest tells of all rules of a target
         files = {name: text for name, text in files.items() if not name.endswith(outputs.MANIFEST)}
-    whole = () if rules else tuple(dict.fromkeys(one.target.name for one in compiled))
-    is_page = not rules and not to and out is None and rules_folder is None
+    whole = () if rules else names
+    named_only = out is not None
+    is_page = not rules and not to and out is None
     page = coverage_table.render(compiled, targets) if is_page else None
-    found = outputs.differences(files, folder, whole=whole) if check else []
+    found = outputs.differences(files, folder, whole=whole, named_only=named_only) if check else []
     if check and page is not None:
         found += outputs.differences({coverage_table.PAGE.name: page}, coverage_table.PAGE.parent)
     if not check:
-        outputs.write(files, folder, whole=whole)
+        outputs.write(files, folder, whole=whole, named_only=named_only)
         if page is not None:
             outputs.write({coverage_table.PAGE.name: page}, coverage_table.PAGE.parent)
     if json:

@@ -118,10 +118,36 @@ def test_no_cell_of_a_lookup_is_a_formula(siem: str) -> None:
             assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)
 
 
+def searches_of_splunk() -> configparser.RawConfigParser:
+    searches = configparser.RawConfigParser(delimiters=("=",), strict=True)
+    searches.read_string(files("splunk")["intelsec_detections/default/savedsearches.conf"].replace(" \\\n", "\n  "))
+    return searches
+
+
+def test_a_search_of_splunk_silences_only_those_it_has_told_of() -> None:
+    """Fields of suppression belong to alerts a result; one alert for all results silences the whole search."""
+    searches = searches_of_splunk()
+    silencing = [name for name in searches.sections() if "alert.suppress.fields" in searches[name]]
+    assert silencing
+    assert all(searches[name]["alert.digest_mode"] == "0" for name in silencing)
+
+
+def test_a_search_of_splunk_finds_what_is_indexed_late() -> None:
+    searches = searches_of_splunk()
+    rules = {f"intelsec - {one.rule.title}": one.rule for one in compiled("splunk")}
+    for name in searches.sections():
+        rule, search = rules[name], searches[name]
+        window = int(rule.window.total_seconds()) if rule.window else 0
+        assert search["dispatch.index_earliest"] == f"-{window + 900}s", name
+        assert search["dispatch.index_latest"] == "now"
+        assert search["dispatch.earliest_time"] == f"-{window + 86_400}s", name
+        branches = search["search"].count("[ search ")
+        assert search["search"].count(f" | where _indextime>=now()-{window + 900} | eval ") == branches, name
+
+
 def test_the_app_of_splunk_has_searches_and_the_tables_they_look_up() -> None:
     app = files("splunk")
-    searches = configparser.RawConfigParser(delimiters=("=",), strict=True)
-    searches.read_string(app["intelsec_detections/default/savedsearches.conf"].replace(" \\\n", "\n  "))
+    searches = searches_of_splunk()
     transforms = configparser.RawConfigParser()
     transforms.read_string(app["intelsec_detections/default/transforms.conf"])
     assert set(transforms.sections()) == set(COLUMNS)

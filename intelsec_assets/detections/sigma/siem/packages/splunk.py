@@ -27,6 +27,9 @@ _MATCHES = {
     TICKETS: "WILDCARD(action), WILDCARD(requester), WILDCARD(target), WILDCARD(account)",
 }
 _MOST_TICKETS = 100
+_BRANCH = " | eval event_type="  # ends the condition of a branch where a search looks for several things at once
+_OVERLAP = 900  # seconds of index time: a run every five minutes, and two runs that were skipped
+_LATE = 86_400  # seconds an event may be old when it is indexed: a queue of the add-on that stood still for a day
 
 _STEPS = """\
 An app for Splunk: detections over CloudTrail as the Splunk Add-on for AWS brings it in (sourcetype `aws:cloudtrail`).
@@ -39,8 +42,10 @@ alike, so they are also right over events that came in without the add-on's extr
 3. The searches are disabled. Look at one after the other, then enable them under *Settings > Searches*.
 4. New look-ups are new CSV files in `lookups/`: replace them, the searches stay as they are.
 
-Each search runs every five minutes over what was indexed since the run before and ten minutes more; one that counts,
-over its window too, so an alert can come twice: it is throttled by the fields it is grouped by.
+Each search runs every five minutes over what was indexed in the last fifteen minutes, also where the events are up to a
+day old; one that counts, over what was indexed in its window before that, too. So a result can be found again: there is
+one alert a result, throttled by the fields that tell results apart. Events of one burst that are indexed further apart
+than its window and fifteen minutes are not counted together.
 """
 
 
@@ -80,12 +85,14 @@ def _stanza(one: Compiled, targets: Targets) -> list[str]:
         part = f" ({number} of {len(one.queries)}: {query.title})" if len(one.queries) > 1 else ""
         settings = {
             "description": described(one, targets),
-            "search": query.text.strip(),
+            "search": _by_index_time(query.text.strip(), window + _OVERLAP),
             "disabled": "1",
             "enableSched": "1",
             "cron_schedule": "*/5 * * * *",
-            "dispatch.earliest_time": f"-{window + 900}s",
+            "dispatch.earliest_time": f"-{window + _LATE}s",
             "dispatch.latest_time": "now",
+            "dispatch.index_earliest": f"-{window + _OVERLAP}s",
+            "dispatch.index_latest": "now",
             "counttype": "number of events",
             "relation": "greater than",
             "quantity": "0",
@@ -99,12 +106,20 @@ def _stanza(one: Compiled, targets: Targets) -> list[str]:
     return stanzas
 
 
+def _by_index_time(search: str, seconds: int) -> str:
+    """The search, its branches bound to what was indexed: nothing says that the bound of the search reaches those."""
+    return search.replace(_BRANCH, f" | where _indextime>=now()-{seconds}{_BRANCH}")
+
+
 def _throttling(one: Compiled) -> dict[str, str]:
+    """No alert twice for the same fields: these count only where each result is an alert (`digest_mode`)."""
     seconds = int(one.rule.meta.suppression.total_seconds())
     if not seconds:
         return {}
-    fields = {"alert.suppress.fields": ", ".join(one.rule.meta.dedup)} if one.rule.meta.dedup else {}
-    return {"alert.suppress": "1", "alert.suppress.period": f"{seconds}s", **fields}
+    silenced = {"alert.suppress": "1", "alert.suppress.period": f"{seconds}s"}
+    if one.rule.meta.dedup:
+        silenced |= {"alert.suppress.fields": ", ".join(one.rule.meta.dedup), "alert.digest_mode": "0"}
+    return silenced
 
 
 def _name(text: str) -> str:

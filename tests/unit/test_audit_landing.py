@@ -730,6 +730,58 @@ def test_links_do_not_lead_out_of_the_data_root(place: Place, tmp_path_factory: 
     assert place.take().files == 0
 
 
+def test_a_link_to_a_file_of_the_data_root_is_followed(place: Place) -> None:
+    (place.root / "elsewhere.json").write_bytes(wrapped([event(1)]))
+    (place.root / "logs" / "link.json").symlink_to(place.root / "elsewhere.json")
+
+    assert place.take().events == 1
+
+
+LINKS = {"to a folder": "../elsewhere", "to a file outside": "/etc/hostname", "to nothing": "gone", "to itself": "link"}
+
+
+@pytest.mark.parametrize("target", LINKS.values(), ids=LINKS)
+def test_a_link_that_is_not_followed_is_named_and_costs_nothing_of_the_others(place: Place, target: str) -> None:
+    (place.root / "elsewhere").mkdir()
+    (place.root / "logs" / "link").symlink_to(target)
+    place.deliver("sub/good.json", wrapped([event(1)]))
+
+    intake = place.take()
+
+    assert (intake.files, list(intake.not_fetched)) == (1, ["link"])
+    assert "a link, which is not followed" in intake.not_fetched["link"]
+    assert "deliver the file itself" in intake.not_fetched["link"]
+
+
+def test_what_is_no_file_is_named_and_never_opened(place: Place) -> None:
+    """Opening a pipe waits until somebody writes into it."""
+    os.mkfifo(place.root / "logs" / "fifo.json.gz")
+    place.deliver("good.json", wrapped([event(1)]))
+
+    intake = place.take()
+
+    assert (intake.files, list(intake.not_fetched)) == (1, ["fifo.json.gz"])
+    assert "fifo.json.gz: not a regular file" in intake.not_fetched["fifo.json.gz"]
+
+
+def test_what_cannot_be_taken_is_noted_once_and_until_it_is_gone(place: Place) -> None:
+    (place.root / "elsewhere").mkdir()
+    link = place.root / "logs" / "link"
+    link.symlink_to("../elsewhere")
+    place.deliver("good.json", wrapped([event(1)]))
+    place.take()
+    noted, landed = place.landing.register.not_fetched("trail"), place.landing.versions()
+
+    later = place.take()
+
+    assert [file.key for file in noted] == ["link"]
+    assert (later.files, later.days, place.landing.versions()) == (0, set(), landed)
+    assert place.landing.register.not_fetched("trail") == noted
+    link.unlink()
+    place.take()
+    assert place.landing.register.not_fetched("trail") == []
+
+
 def test_arrivals_are_what_is_new_and_what_changed() -> None:
     def listed(key: str, version: str) -> Listed:
         return Listed(key, 1, version, NOW)

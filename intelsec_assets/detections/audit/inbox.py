@@ -6,6 +6,7 @@ Which of the listed files are new is decided here from what is known of them; wh
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,7 +88,11 @@ def inbox(source: AuditSource, data_root: Path | None, *, client: Any = None) ->
 
 
 class FolderInbox:
-    """All files below a folder. Hidden files are being written, links out of the data root lead where nobody looked."""
+    """All files below a folder. Hidden files are being written, links out of the data root lead where nobody looked.
+
+    A link to a file of the data root is that file. Other links, pipes and the like are listed and never opened: to open
+    them tells why.
+    """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
         """Files below `folder`, which must stay below `root` when links are followed."""
@@ -120,23 +125,31 @@ class FolderInbox:
                         yield from self._found(path)
                     elif entry.is_file() and path.resolve().is_relative_to(self._root):
                         yield self._listed(path, entry.stat())
+                    else:
+                        entry.stat(follow_symlinks=False)  # raises if it is gone
+                        yield self._unreadable(path)
                 except FileNotFoundError:  # taken away while it was looked at
                     continue
                 except OSError:
-                    yield Listed(self._key(path), 0, "", datetime.fromtimestamp(0, UTC), path)  # opening it says why
+                    yield self._unreadable(path)
 
     def _listed(self, path: Path, state: os.stat_result) -> Listed:
         modified = datetime.fromtimestamp(state.st_mtime, UTC)
         return Listed(self._key(path), state.st_size, f"{state.st_mtime_ns}-{state.st_size}", modified, path)
+
+    def _unreadable(self, path: Path) -> Listed:
+        return Listed(self._key(path), 0, "", datetime.fromtimestamp(0, UTC), path)  # opening it says why
 
     def _key(self, path: Path) -> str:
         return os.fsencode(path.relative_to(self.folder).as_posix()).decode("utf-8", "backslashreplace")
 
     @contextmanager
     def opened(self, file: Listed) -> Iterator[BinaryIO]:
-        """The file. Raises InboxError if it is gone or may not be read."""
+        """The file. Raises InboxError if it is gone, is none, or may not be read."""
         try:
             path = file.path or self.folder / file.key
+            if (why := self._refused(path)) is not None:
+                raise InboxError(f"{self.folder / file.key}: {why}")
             if path.is_dir():
                 next(path.iterdir(), None)  # its error is the reason it stands for a file
             stream = path.open("rb")
@@ -144,6 +157,15 @@ class FolderInbox:
             raise InboxError(f"{self.folder / file.key}: cannot be read: {error.strerror}") from error
         with stream:
             yield stream
+
+    def _refused(self, path: Path) -> str | None:
+        """Why a path must not be opened; a pipe would wait until somebody writes into it. Raises OSError."""
+        if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(self._root)):
+            return "a link, which is not followed: deliver the file itself below the data root, or take the link away"
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return "not a regular file, and not opened: deliver a file in its place, or take it away"
+        return None
 
 
 class S3Inbox:

@@ -186,7 +186,7 @@ def test_an_alert_is_as_severe_and_as_certain_as_the_most_of_its_findings_and_re
 ) -> None:
     service = AlertService(store, clock, AssetPolicy((AssetClass("crown jewels", 1.5, resource="*vault*"),)))
     service.take([finding("f1", level="medium", certainty="context_unknown", indicator_ids=("b",))])
-    service.take([finding("f2", 5, level="medium", resource="the vault", indicator_ids=("a",), indicator_score=0.3)])
+    service.take([finding("f2", 5, level="medium", resource="the vault", indicator_ids=("a",), indicator_score=0.8)])
     service.take([finding("f3", 6, level="low", certainty="context_unknown")])
 
     alert = only(service)
@@ -507,3 +507,95 @@ def test_every_finding_is_counted_once_and_the_state_of_every_alert_is_what_its_
             changed_at=alert.created_at,
         )
         assert lifecycle.replayed(blank, events) == alert
+
+
+def burst(events: int, lasts: float, **given: Any) -> Finding:
+    """The same burst of reads, seen when it had come so far."""
+    return finding("burst", lasts=lasts, kind="correlation", event_count=events, **given)
+
+
+def test_a_burst_that_goes_on_is_told_by_the_alert_that_holds_it(service: AlertService) -> None:
+    (first,) = service.take([burst(110, 3)]).created
+    service.take([finding("f2", 4)])
+
+    grown = service.take([burst(40_000, 30)])
+
+    alert = only(service)
+    assert (grown.grown, grown.created, grown.duplicates) == (("burst",), (), ())
+    assert (alert.alert_id, alert.findings, alert.events) == (first, 2, 40_001)
+    assert alert.seen_last == alert.joined_to == NOON + timedelta(minutes=30)
+    assert "1 finding grown" in str(service.history(first)[-1].note)
+    before = rows(service)
+    assert service.take([burst(40_000, 30), burst(110, 3)]).duplicates == ("burst", "burst")
+    assert rows(service) == before
+
+
+def test_a_burst_found_on_two_days_counts_once_though_both_are_taken_together(service: AlertService) -> None:
+    service.take([burst(150, 5), burst(300, 10)])
+
+    alert = only(service)
+    assert (alert.findings, alert.events, alert.seen_last) == (1, 300, NOON + timedelta(minutes=10))
+
+
+def test_a_burst_that_goes_on_after_it_was_found_to_be_real_is_news(service: AlertService, clock: Clock) -> None:
+    (first,) = service.take([burst(110, 3)]).created
+    clock.later(minutes=10)
+    service.close(first, "ann", verdict="true_positive", note="stopped it")
+
+    (again,) = service.take([burst(500, 20)]).created
+
+    alert = service.get(again)
+    assert alert.alert_id != first
+    assert (alert.is_open, alert.event_count, alert.finding_id) == (True, 500, "burst")
+    assert first in str(service.history(again)[0].note)
+    assert service.get(first).events == 110
+    assert service.take([burst(500, 20)]).duplicates == ("burst",)
+    assert service.take([burst(900, 25)]).grown == ("burst",)
+    assert service.get(again).events == 900
+
+
+def test_a_burst_that_goes_on_after_it_was_found_to_be_none_is_counted(service: AlertService, clock: Clock) -> None:
+    (first,) = service.take([burst(110, 3)]).created
+    clock.later(minutes=10)
+    closed(service, first)
+
+    intake = service.take([burst(500, 20)])
+
+    alert = service.get(first)
+    assert (intake.created, intake.grown) == ((), ("burst",))
+    assert (alert.state, alert.events, alert.seen_last) == ("closed", 500, NOON + timedelta(minutes=20))
+    assert alert.joined_to == NOON + timedelta(minutes=3)
+
+
+def test_what_goes_on_in_a_part_goes_on_in_the_whole(service: AlertService, clock: Clock) -> None:
+    (whole, part) = service.take([finding("f1"), burst(110, 3, dedup_key="other")]).created
+    clock.later(minutes=10)
+    service.close(part, "ann", verdict="duplicate", duplicate_of=whole, note="the same person")
+
+    service.take([burst(500, 20, dedup_key="other")])
+
+    assert (service.get(whole).events, service.get(part).events) == (391, 110)
+
+
+def test_an_alert_whose_context_becomes_known_says_so(service: AlertService) -> None:
+    (name,) = service.take([finding("f1", certainty="context_unknown")]).created
+    assert (service.get(name).severity, service.get(name).certainty) == ("medium", "context_unknown")
+
+    intake = service.take([finding("f1")])
+
+    assert intake.grown == ("f1",)
+    alert = service.get(name)
+    assert (alert.severity, alert.certainty, alert.raised.certainty) == ("high", "certain", "context_unknown")
+    assert (alert.findings, alert.events) == (1, 1)
+    assert service.take([finding("f1")]).duplicates == ("f1",)
+
+
+def test_a_finding_joins_the_duplicate_that_was_opened_again(service: AlertService, clock: Clock) -> None:
+    (whole, part) = service.take([finding("f1"), finding("f2", 61)]).created
+    clock.later(hours=2)
+    service.close(part, "ann", verdict="duplicate", duplicate_of=whole, note="the same")
+    closed(service, whole)
+    service.reopen(part, "ann", note="not the same")
+
+    assert service.take([finding("f3", 30)]).merged == ("f3",)
+    assert service.get(part).findings == 2

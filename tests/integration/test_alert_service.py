@@ -284,3 +284,38 @@ def test_a_day_of_alerts_read_again_later_has_the_same_rows(store: Store, servic
     service.close(alert_id, "ann", verdict="true_positive", note="x")
 
     assert (alerts_of_day(store, DAY), events_of_day(store, DAY)) == before
+
+
+def test_automation_does_not_overrule_a_person(service: AlertService, clock: Clock) -> None:
+    (name,) = service.take([finding()]).created
+    service.triage(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
+    service.triage(name, "ann", verdict="true_positive", note="it was real")
+
+    with pytest.raises(Refused, match="judged true_positive by a person"):
+        service.close(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
+
+    assert service.get(name).verdict == "true_positive"
+    assert service.close(name, "bot", actor_kind="automation").alert.state == "closed"
+    clock.later(minutes=1)
+    service.reopen(name, "ann", note="look again")
+    assert service.triage(name, "bot", actor_kind="automation", verdict="false_positive", note="x").alert.verdict
+
+
+def test_nothing_counts_before_what_it_follows(service: AlertService, clock: Clock) -> None:
+    (name,) = service.take([finding()]).created
+    clock.later(minutes=10)
+    service.close(name, "ann", verdict="false_positive", note="a test")
+    judged = clock.now
+    clock.later(minutes=30)
+
+    reopened = service.reopen(name, "ann", note="look again", at=judged - timedelta(minutes=5))
+    assert reopened.events[-1].at == judged
+    assert "judged and closed" in reopened.remarks[0]
+    change = service.triage(name, "ann", verdict="true_positive", note="real", at=judged - timedelta(minutes=2))
+
+    assert change.events[-1].at == judged
+    assert "before the alert was reopened" in change.remarks[0]
+    clock.later(hours=3)
+    service.close(name, "ann")
+    with pytest.raises(Refused, match="before the alert was judged and closed"):
+        service.reopen(name, "ann", note="again", at=judged)

@@ -25,9 +25,12 @@ def test_without_more_the_severity_is_the_level_of_the_rule(level: str) -> None:
     assert severity(finding(level=level), ANY).level == level
 
 
-def test_a_strong_indicator_lifts_a_level_and_a_weak_one_does_not() -> None:
-    assert severity(finding(level="medium", indicator_score=0.7), ANY).level == "high"
-    assert severity(finding(level="medium", indicator_score=0.1), ANY).level == "medium"
+def test_a_strong_indicator_lifts_every_level_but_the_lowest_and_a_weak_one_lifts_none() -> None:
+    strong = [severity(finding(level=level, indicator_score=0.7), ANY).level for level in LEVELS]
+    weak = [severity(finding(level=level, indicator_score=0.69), ANY).level for level in LEVELS]
+
+    assert strong == ["informational", "medium", "high", "critical", "critical"]
+    assert weak == list(LEVELS)
 
 
 def test_a_precious_asset_lifts_a_level_and_a_sandbox_takes_one() -> None:
@@ -45,7 +48,7 @@ def test_the_reason_is_the_calculation_in_words() -> None:
     one = finding(level="high", indicator_score=0.8, certainty="context_unknown")
 
     assert severity(one, AssetWorth(1.25, "production")).reason == (
-        "rule high (75), asset production x 1.25, indicator score 0.80 x 1.40, context unknown x 0.75 = 98: critical"
+        "rule high (75), asset production x 1.25, indicator score 0.80 x 1.45, context unknown x 0.75 = 100: critical"
     )
 
 

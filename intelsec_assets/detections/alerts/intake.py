@@ -64,11 +64,12 @@ def finding_rule_key(finding: Finding) -> str:
 class Known:
     """What is there already of the findings to take: taken ones, alerts of their keys, groups, alerts a rule and day.
 
-    `alerts` holds at least those of the findings' keys that lie within their windows, and all budget alerts of their
-    rules and days; `raised` counts the alerts of a rule key and day that count against its budget.
+    `alerts` holds at least those of the findings' keys that lie within their windows, all budget alerts of their rules
+    and days, and those that hold a taken finding which says more now; `raised` counts the alerts of a rule key and day
+    that count against its budget.
     """
 
-    taken: frozenset[str]
+    taken: Mapping[str, TakenFinding]
     alerts: tuple[Alert, ...]
     groups: Groups
     raised: Mapping[tuple[str, date], int]
@@ -81,7 +82,7 @@ class Plan:
     alerts: dict[str, Alert] = field(default_factory=dict)  # whole rows, new or changed
     new: set[str] = field(default_factory=set)  # of them, those that are new
     events: list[AlertEvent] = field(default_factory=list)
-    taken: list[TakenFinding] = field(default_factory=list)
+    taken: dict[str, TakenFinding] = field(default_factory=dict)  # whole rows by finding, new or grown
     intake: Intake = field(default_factory=Intake)
     renamed_groups: Mapping[str, str] = field(default_factory=dict)
 
@@ -104,6 +105,7 @@ class _Joined:
     """Findings that joined an alert within one plan."""
 
     merged: int = 0
+    grown: int = 0
     suppressed: int = 0
     over_budget: int = 0
     at: datetime | None = None
@@ -113,6 +115,7 @@ class _Joined:
             f"{count} finding{'' if count == 1 else 's'} {what}"
             for count, what in (
                 (self.merged, "joined"),
+                (self.grown, "grown"),
                 (self.over_budget, "beyond the rule's noise budget of the day"),
                 (self.suppressed, "counted; the alert stays closed within its suppression window"),
             )
@@ -125,7 +128,7 @@ class _Planner:
     def __init__(self, known: Known, policy: AssetPolicy, raised: Callable[[Finding], datetime]) -> None:
         self._policy = policy
         self._raised_at = raised
-        self._seen = set(known.taken)
+        self._taken = dict(known.taken)
         self._groups = known.groups
         self._counts = dict(known.raised)
         self._alerts = {alert.alert_id: alert for alert in known.alerts}
@@ -136,17 +139,18 @@ class _Planner:
         self._joined: dict[str, _Joined] = {}
         self._folding: list[AlertEvent] = []
         self._said: dict[str, list[str]] = {
-            name: [] for name in ("created", "merged", "duplicates", "suppressed", "over_budget", "folded", "held")
+            name: []
+            for name in ("created", "merged", "duplicates", "grown", "suppressed", "over_budget", "folded", "held")
         }
 
     def take(self, finding: Finding) -> None:
         """Decide about one finding."""
-        if finding.finding_id in self._seen:
-            self._said["duplicates"].append(finding.finding_id)
-            return
-        self._seen.add(finding.finding_id)
-        key = intake_key(finding)
         urgency = severity(finding, self._policy.worth(finding))
+        if (before := self._taken.get(finding.finding_id)) is not None:
+            if not self._grow(finding, before, urgency):
+                self._said["duplicates"].append(finding.finding_id)
+            return
+        key = intake_key(finding)
         if finding.kind == FLOOD:
             self._said["held"].append(finding.rule_id)
             # who closes a flood has seen it as far as it had come: what is found of it after that is news
@@ -158,6 +162,34 @@ class _Planner:
             if self._beyond_budget(finding, urgency):
                 return
         self._join_or_raise(finding, key, touching, urgency)
+
+    def _grow(self, finding: Finding, before: TakenFinding, urgency: Severity) -> bool:
+        """Bring what a known finding says more now to its alert; False if it says nothing more.
+
+        Who closed the alert judged the burst as far as it had come: that it goes on is news where another finding of
+        its key would be, and is counted else.
+        """
+        alert = self._alerts.get(before.alert_id)
+        if alert is None:
+            return False
+        while alert.duplicate_of is not None and alert.duplicate_of in self._alerts:
+            alert = self._alerts[alert.duplicate_of]
+        gained = joining.growth(finding, before)
+        if alert.is_open and (gained is not None or joining.becomes_certain(alert, finding)):
+            self._keep(self._grouped(joining.grown(alert, finding, urgency, gained or 0)))
+            self._count(alert.alert_id, finding, "grown")
+            self._take(finding, alert.alert_id, before.outcome)
+        elif gained is None:
+            return False
+        elif joining.is_news(finding, urgency, [alert]):
+            name = alert_id_of(f"{finding.finding_id}|after {before.event_count} {before.last_event_time.isoformat()}")
+            self._raise(finding, alert.intake_key, urgency, alert_id=name, note=f"goes on after {alert.alert_id}")
+        else:
+            self._keep(joining.gone_on(alert, finding, gained))
+            self._count(alert.alert_id, finding, "grown")
+            self._take(finding, alert.alert_id, before.outcome)
+        self._said["grown"].append(finding.finding_id)
+        return True
 
     def _beyond_budget(self, finding: Finding, urgency: Severity) -> bool:
         """Put the finding into the open budget alert of the rule's day; False if it must be seen by itself.
@@ -222,16 +254,30 @@ class _Planner:
         else:
             self._raise(finding, key, urgency)
 
-    def _raise(self, finding: Finding, key: str, urgency: Severity, *, budget_place: int | None = None) -> None:
-        """A new alert; with `budget_place` the budget alert that has so many of its rule and day before it."""
+    def _raise(
+        self,
+        finding: Finding,
+        key: str,
+        urgency: Severity,
+        *,
+        budget_place: int | None = None,
+        alert_id: str | None = None,
+        note: str | None = None,
+    ) -> None:
+        """A new alert, of another name than its finding's if that has one already, and with a note on how it came.
+
+        With `budget_place` it is the budget alert that has so many of its rule and day before it.
+        """
         at = self._raised_at(finding)
         is_budget = budget_place is not None
         group = None
         if not is_budget:
             who = entity_key(finding.mode, finding.entity)
-            name = alert_id_of(finding.finding_id)
+            name = alert_id or alert_id_of(finding.finding_id)
             group = self._groups.place(who, finding.first_event_time, finding.last_event_time, name)
         alert = joining.new_alert(finding, key, urgency, at, group)
+        if alert_id is not None:
+            alert = replace(alert, alert_id=alert_id)
         if budget_place is not None:
             alert = joining.as_budget_alert(alert, key, finding, budget_place)
         else:
@@ -240,7 +286,8 @@ class _Planner:
         self._by_key.setdefault(key, []).append(alert.alert_id)
         self._keep(alert)
         self._plan.new.add(alert.alert_id)
-        note = "the rule is over its noise budget of the day" if is_budget else None
+        if is_budget:
+            note = "the rule is over its noise budget of the day"
         self._plan.events.append(AlertEvent(alert.alert_id, alert.rule_id, CREATED, INTAKE, AUTOMATION, at, note=note))
         self._said["created"].append(alert.alert_id)
         if is_budget:
@@ -300,17 +347,16 @@ class _Planner:
         joined.at = at if joined.at is None else max(joined.at, at)
 
     def _take(self, finding: Finding, alert_id: str, outcome: str) -> None:
-        self._plan.taken.append(
-            TakenFinding(
-                finding.finding_id,
-                alert_id,
-                outcome,
-                finding.first_event_time,
-                finding.last_event_time,
-                finding.event_count,
-                self._raised_at(finding),
-            )
+        made = TakenFinding(
+            finding.finding_id,
+            alert_id,
+            outcome,
+            finding.first_event_time,
+            finding.last_event_time,
+            finding.event_count,
+            self._raised_at(finding),
         )
+        self._taken[finding.finding_id] = self._plan.taken[finding.finding_id] = made
 
 
 def _in_group(alert: Alert, group_id: str | None) -> Alert:

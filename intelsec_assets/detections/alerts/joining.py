@@ -12,8 +12,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from intelsec_assets.detections.alerts.grouping import entity_key
-from intelsec_assets.detections.alerts.records import CREATED, OVER_BUDGET, TRUE_POSITIVE, Alert, Raised, alert_id_of
-from intelsec_assets.detections.alerts.severity import Severity
+from intelsec_assets.detections.alerts.records import (
+    CREATED,
+    OVER_BUDGET,
+    TRUE_POSITIVE,
+    Alert,
+    Raised,
+    TakenFinding,
+    alert_id_of,
+)
+from intelsec_assets.detections.alerts.severity import EXPORTED, Severity
 from intelsec_assets.detections.findings import (
     CERTAIN,
     CONTEXT_UNKNOWN,
@@ -31,7 +39,6 @@ MAX_SUPPRESSION = 366 * 86_400  # seconds; longer is a mistake of units
 MAX_EVENTS = 10**12  # events of a finding; many of them still add up in 64 bits
 MAX_ENTITIES = 50  # that a budget alert names; who reads more reads the findings
 ENTITIES = "intelsec.entities"  # evidence of a budget alert: who its findings are about, the first ones, as JSON
-EXPORTED = 0.7  # score of an indicator that we would hand on to others
 _ENTITY_LETTERS = 200
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -162,6 +169,18 @@ def stands_alone(finding: Finding, urgency: Severity) -> bool:
     return urgency.level == "critical" or finding.level == "critical" or (finding.indicator_score or 0.0) >= EXPORTED
 
 
+def growth(finding: Finding, before: TakenFinding) -> int | None:
+    """How many events a finding has gained since it was taken; None if neither events nor time were added."""
+    if finding.event_count <= before.event_count and finding.last_event_time <= before.last_event_time:
+        return None
+    return max(0, finding.event_count - before.event_count)
+
+
+def becomes_certain(alert: Alert, finding: Finding) -> bool:
+    """Whether what the alert could not know when it was raised is known now."""
+    return alert.certainty == CONTEXT_UNKNOWN and finding.certainty == CERTAIN
+
+
 def newest(alerts: Iterable[Alert]) -> Alert:
     """Of some alerts the one with the latest findings."""
     return max(alerts, key=lambda alert: (alert.joined_to, alert.alert_id))
@@ -200,6 +219,17 @@ def joined(alert: Alert, finding: Finding, urgency: Severity) -> Alert:
         indicator_ids=tuple(sorted({*alert.indicator_ids, *fresh})) if fresh else alert.indicator_ids,
         indicator_score=max(scores, default=None),
     )
+
+
+def grown(alert: Alert, finding: Finding, urgency: Severity, gained: int) -> Alert:
+    """An open alert one of whose findings says more than before."""
+    whole = joined(alert, finding, urgency)
+    return replace(whole, findings=alert.findings, events=alert.events + gained)
+
+
+def gone_on(alert: Alert, finding: Finding, gained: int) -> Alert:
+    """A closed alert one of whose findings went on: counted, nothing else."""
+    return replace(alert, events=alert.events + gained, seen_last=max(alert.seen_last, finding.last_event_time))
 
 
 def suppressed(alert: Alert, finding: Finding) -> Alert:

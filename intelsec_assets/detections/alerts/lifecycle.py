@@ -117,7 +117,8 @@ def after(alert: Alert, event: AlertEvent) -> Alert:
     if event.event == CLOSED:
         return replace(changed, closed_at=event.at)
     if event.event == REOPENED:
-        return replace(changed, waiting_since=event.at, closed_at=None, human_in_turn=False)
+        # what is opened again is no part of another alert any more
+        return replace(changed, waiting_since=event.at, closed_at=None, human_in_turn=False, duplicate_of=None)
     return changed
 
 
@@ -149,19 +150,25 @@ class Moment:
     remark: str | None = None
 
 
-def moment(alert: Alert, said: datetime | None, now: datetime) -> Moment:
+def moment(alert: Alert, verb: str, said: datetime | None, now: datetime) -> Moment:
     """When a change counts as made: `said` by who brings it in, else now.
 
-    Never in the future and never before the alert was there. Clocks that disagree by up to an hour are set right, with
-    a remark; more is Refused.
+    Never in the future and never before what it follows: the alert's creation, its last reopening, and for reopening
+    the judgement that it withdraws. Clocks that disagree by up to an hour are set right, with a remark; more is
+    Refused.
     """
     at = now if said is None else said
     if at.tzinfo is None:
         raise Refused(f"alert {alert.alert_id}: {at.isoformat()} has no time zone; write it with one: …Z or …+02:00")
     if at > now:
         return _set_right(alert, at, now, "in the future")
-    if at < alert.created_at:
-        return _set_right(alert, at, alert.created_at, "before the alert was created")
+    if verb == REOPENED:
+        ended = max(known for known in (alert.created_at, alert.verdict_at, alert.closed_at) if known is not None)
+        if at < ended:
+            return _set_right(alert, at, ended, "before the alert was judged and closed")
+    elif at < alert.waiting_since:
+        was = "created" if alert.waiting_since == alert.created_at else "reopened"
+        return _set_right(alert, at, alert.waiting_since, f"before the alert was {was}")
     return Moment(at)
 
 

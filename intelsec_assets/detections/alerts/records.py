@@ -163,7 +163,7 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class TakenFinding:
-    """A finding and the alert that holds it: a finding is taken once."""
+    """A finding and the alert that holds it: a finding is taken once, and again when it has grown."""
 
     finding_id: str
     alert_id: str
@@ -224,8 +224,9 @@ class Intake:
     """What became of findings. Alerts created and folded, rules held, by id; findings by what happened to them."""
 
     created: tuple[str, ...] = ()  # alert ids
-    merged: tuple[str, ...] = ()  # finding ids, as the next four
-    duplicates: tuple[str, ...] = ()  # taken before
+    merged: tuple[str, ...] = ()  # finding ids, as the next five
+    duplicates: tuple[str, ...] = ()  # taken before, and nothing new about them
+    grown: tuple[str, ...] = ()  # taken before, and they say more now: a burst that went on, a context that is known
     suppressed: tuple[str, ...] = ()  # counted on a closed alert
     over_budget: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()  # finding id and why: nothing else of the call is held up by it

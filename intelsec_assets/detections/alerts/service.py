@@ -35,7 +35,7 @@ from intelsec_assets.detections.alerts.records import (
 from intelsec_assets.detections.alerts.storage import AlertStore, ChangeTransaction, IntakeTransaction
 from intelsec_assets.detections.alerts.triage_time import TriageTimes, spans, triage_times
 from intelsec_assets.detections.errors import AlertError
-from intelsec_assets.detections.findings import FLOOD, LIVE, TEST, Finding
+from intelsec_assets.detections.findings import CERTAIN, CONTEXT_UNKNOWN, FLOOD, LIVE, TEST, Finding
 
 FINDINGS_A_TRANSACTION = 1000  # a few hundred milliseconds of everybody else waiting
 _SHORTEST_PREFIX = 6  # characters of an id; fewer name too many alerts to be meant
@@ -97,15 +97,19 @@ class AlertService:
     ) -> Intake:
         taken = store.taken({finding.finding_id for finding in findings})
         fresh = [finding for finding in findings if finding.finding_id not in taken]
-        if not fresh:
+        holders = _holders_of_grown(store, findings, taken)
+        if not fresh and not holders:
             return Intake(duplicates=tuple(finding.finding_id for finding in findings))
-        begins, ends = intake.reach(fresh)
+        held = {alert.alert_id for alert in holders}
+        grown = [one for one in findings if one.finding_id in taken and taken[one.finding_id].alert_id in held]
+        begins, ends = intake.reach([*fresh, *grown])
         by_day = {intake.budget_key(finding) for finding in fresh if finding.noise_budget is not None}
         by_day |= {intake.intake_key(finding) for finding in fresh if finding.kind == FLOOD}
         keys = {intake.intake_key(finding) for finding in fresh if finding.kind != FLOOD}
         budgeted = [finding for finding in fresh if finding.noise_budget is not None]
         entities = {key for finding in fresh if (key := entity_key(finding.mode, finding.entity))}
-        alerts = store.of_keys(by_day, None) + store.of_keys(keys, (begins, ends))
+        found = store.of_keys(by_day, None) + store.of_keys(keys, (begins, ends)) + holders
+        alerts = {alert.alert_id: alert for alert in found}.values()
         entities |= {alert.entity_key for alert in alerts if alert.entity_key}
         around = (
             joining.before(min([begins, *(alert.joined_from for alert in alerts)]), NEAR),
@@ -123,7 +127,9 @@ class AlertService:
         planned = intake.plan(findings, known, self._policy, raised)
         new = [alert for name, alert in planned.alerts.items() if name in planned.new]
         changed = [alert for name, alert in planned.alerts.items() if name not in planned.new]
-        store.write(new, changed, planned.events, planned.taken, planned.renamed_groups)
+        fresh_rows = [row for name, row in planned.taken.items() if name not in taken]
+        grown_rows = [row for name, row in planned.taken.items() if name in taken]
+        store.write(new, changed, planned.events, fresh_rows, grown_rows, planned.renamed_groups)
         return planned.intake
 
     # what is asked of an alert. Each takes `at`, for what happened elsewhere or before, and `request`, an idempotency
@@ -217,7 +223,12 @@ class AlertService:
             if repeated := self._repeated(transaction, alert, ask):
                 return repeated
             _check_duplicate(transaction, alert, ask)
-            moment = lifecycle.moment(alert, ask.at, now)
+            if ask.verdict is not None and ask.actor_kind != HUMAN and transaction.was_judged_by_a_person():
+                raise lifecycle.Refused(
+                    f"alert {alert.alert_id} was judged {alert.verdict} by a person, which automation does not change: "
+                    "ask a person to judge it again"
+                )
+            moment = lifecycle.moment(alert, ask.verb, ask.at, now)
             verbs = lifecycle.steps(alert, ask.verb, actor_kind=ask.actor_kind, has_verdict=ask.verdict is not None)
             events = [ask.event(alert, verb, moment) for verb in verbs]
             changed = lifecycle.replayed(alert, events)
@@ -301,6 +312,20 @@ class AlertService:
     def alert_days(self) -> Mapping[date, DayVersion]:
         """Days that have alerts or events, with what tells whether they changed since they were read."""
         return self._store.alert_days()
+
+
+def _holders_of_grown(
+    store: IntakeTransaction, findings: Sequence[Finding], taken: Mapping[str, TakenFinding]
+) -> list[Alert]:
+    """Alerts that hold findings which were taken before and say more now than then."""
+    known = [(finding, taken[finding.finding_id]) for finding in findings if finding.finding_id in taken]
+    grown = {before.alert_id for finding, before in known if joining.growth(finding, before) is not None}
+    certain = {before.alert_id for finding, before in known if finding.certainty == CERTAIN} - grown
+    found = store.of_ids(grown) + store.of_ids(certain, CONTEXT_UNKNOWN)
+    parts = found
+    while parts := store.of_ids({alert.duplicate_of for alert in parts if alert.duplicate_of}):
+        found = [*found, *parts]  # what goes on in a part goes on in the whole; no chain of duplicates is a circle
+    return found
 
 
 @dataclass(frozen=True, slots=True)

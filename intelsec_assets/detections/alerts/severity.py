@@ -13,8 +13,9 @@ from intelsec_assets.detections.findings import CONTEXT_UNKNOWN, Finding
 # points of a level by itself, in the middle of its band: a factor must be worth a band to change it
 _POINTS = {"informational": 10.0, "low": 25.0, "medium": 50.0, "high": 75.0, "critical": 95.0}
 _BANDS = (("critical", 85.0), ("high", 60.0), ("medium", 35.0), ("low", 15.0), ("informational", 0.0))
-# an indicator that we would export (score 0.7 and more) lifts every level but the lowest by one; a weak one does not
-_INDICATOR_LIFT = 0.5
+EXPORTED = 0.7  # score of an indicator that we would hand on to others
+# such an indicator lifts every level but the lowest by one; a weak one lifts none
+_INDICATOR_LIFT = 1.45
 # what fires because a source of context was away is likely noise; it costs high and critical one level, others none
 _UNKNOWN_CONTEXT = 0.75
 
@@ -43,7 +44,7 @@ class Severity:
 
 def severity(finding: Finding, asset: AssetWorth) -> Severity:
     """Points of the rule's level x worth of the asset x lift by the indicator x certainty, and the level they give."""
-    lift = 1.0 + _INDICATOR_LIFT * (finding.indicator_score or 0.0)
+    lift = _INDICATOR_LIFT if (finding.indicator_score or 0.0) >= EXPORTED else 1.0
     doubt = _UNKNOWN_CONTEXT if finding.certainty == CONTEXT_UNKNOWN else 1.0
     points = min(100.0, _POINTS[finding.level] * asset.factor * lift * doubt)
     level = next(name for name, least in _BANDS if points >= least)
@@ -51,7 +52,7 @@ def severity(finding: Finding, asset: AssetWorth) -> Severity:
     if asset.factor != 1.0:
         because.append(f"asset {asset.name} x {asset.factor:g}")
     if finding.indicator_score is not None:
-        because.append(f"indicator score {finding.indicator_score:.2f} x {lift:.2f}")
+        because.append(f"indicator score {finding.indicator_score:.2f} x {lift:g}")
     if doubt != 1.0:
         because.append(f"context unknown x {doubt:g}")
     return Severity(level, points, f"{', '.join(because)} = {points:.0f}: {level}")

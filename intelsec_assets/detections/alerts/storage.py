@@ -23,8 +23,11 @@ from intelsec_assets.detections.alerts.records import (
 class IntakeTransaction(Protocol):
     """What an intake reads and writes; no other intake is under way, and nobody changes the alerts it has read."""
 
-    def taken(self, finding_ids: Collection[str]) -> frozenset[str]:
-        """Those of the findings that were taken before."""
+    def taken(self, finding_ids: Collection[str]) -> Mapping[str, TakenFinding]:
+        """Those of the findings that were taken before, as they were then."""
+
+    def of_ids(self, alert_ids: Collection[str], certainty: str | None = None) -> list[Alert]:
+        """Alerts of these names; with a certainty, those that have it."""
 
     def of_keys(
         self, keys: Collection[str], span: tuple[datetime, datetime] | None, *, locked: bool = True
@@ -43,9 +46,10 @@ class IntakeTransaction(Protocol):
         changed: Sequence[Alert],
         events: Sequence[AlertEvent],
         taken: Sequence[TakenFinding],
+        grown: Sequence[TakenFinding],
         renamed_groups: Mapping[str, str],
     ) -> None:
-        """Add alerts, events and findings, write changed alerts whole, and rename groups."""
+        """Add alerts, events and findings, write changed alerts and findings whole, and rename groups."""
 
 
 class ChangeTransaction(Protocol):
@@ -57,6 +61,9 @@ class ChangeTransaction(Protocol):
 
     def of_request(self, request: str) -> list[AlertEvent]:
         """Events of the alert that an earlier call with this idempotency key made."""
+
+    def was_judged_by_a_person(self) -> bool:
+        """Whether a person has judged the alert since it was created or last reopened."""
 
     def exists(self, alert_id: str) -> bool:
         """Whether there is such an alert."""

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from intelsec_assets.detections.alerts.records import (
     DISPOSITIONED,
+    HUMAN,
     MERGED,
     OVER_BUDGET,
     REOPENED,
@@ -157,13 +158,24 @@ class _IntakeTransaction:
     def __init__(self, con: sa.Connection) -> None:
         self._con = con
 
-    def taken(self, finding_ids: Collection[str]) -> frozenset[str]:
-        """Those of the findings that were taken before."""
-        found: set[str] = set()
+    def taken(self, finding_ids: Collection[str]) -> Mapping[str, TakenFinding]:
+        """Those of the findings that were taken before, as they were then."""
+        found: dict[str, TakenFinding] = {}
         for some in _batches(finding_ids):
-            known = sa.select(_findings.c.finding_id).where(_findings.c.finding_id.in_(some))
-            found |= set(self._con.scalars(known))
-        return frozenset(found)
+            rows = self._con.execute(sa.select(_findings).where(_findings.c.finding_id.in_(some))).mappings()
+            found |= {row["finding_id"]: TakenFinding(**row) for row in rows}
+        return found
+
+    def of_ids(self, alert_ids: Collection[str], certainty: str | None = None) -> list[Alert]:
+        """Alerts of these names; with a certainty, those that have it."""
+        found: list[Alert] = []
+        for some in _batches(alert_ids):
+            wanted = sa.select(_alerts).where(_alerts.c.alert_id.in_(some))
+            if certainty is not None:
+                wanted = wanted.where(_alerts.c.certainty == certainty)
+            rows = self._con.execute(wanted.order_by(_alerts.c.alert_id).with_for_update())
+            found += [_alert(row) for row in rows.mappings()]
+        return found
 
     def of_keys(
         self, keys: Collection[str], span: tuple[datetime, datetime] | None, *, locked: bool = True
@@ -212,9 +224,10 @@ class _IntakeTransaction:
         changed: Sequence[Alert],
         events: Sequence[AlertEvent],
         taken: Sequence[TakenFinding],
+        grown: Sequence[TakenFinding],
         renamed_groups: Mapping[str, str],
     ) -> None:
-        """Add alerts, events and findings, write changed alerts whole, and rename groups."""
+        """Add alerts, events and findings, write changed alerts and findings whole, and rename groups."""
         for before, now in renamed_groups.items():
             self._con.execute(sa.update(_alerts).where(_alerts.c.group_id == before).values(group_id=now))
         append(self._con, _alerts, [_alert_row(alert) for alert in new])
@@ -223,6 +236,8 @@ class _IntakeTransaction:
         append(self._con, _events, [_event_row(event) for event in events])
         # not replaced: a finding that two intakes took at once must be an error, never a silent move
         append(self._con, _findings, [_plain_row(one, TakenFinding.__slots__) for one in taken])
+        if grown:
+            upsert(self._con, _findings, [_plain_row(one, TakenFinding.__slots__) for one in grown])
 
 
 class _ChangeTransaction:
@@ -241,6 +256,15 @@ class _ChangeTransaction:
         """Events of the alert that an earlier call with this idempotency key made."""
         alert_id = None if self._alert is None else self._alert.alert_id
         return _history(self._con, sa.and_(_events.c.alert_id == alert_id, _events.c.request == request))
+
+    def was_judged_by_a_person(self) -> bool:
+        """Whether a person has judged the alert since it was created or last reopened."""
+        alert_id = None if self._alert is None else self._alert.alert_id
+        turning = sa.and_(_events.c.alert_id == alert_id, _events.c.event.in_((DISPOSITIONED, REOPENED)))
+        judged = False
+        for event in _history(self._con, turning):
+            judged = event.event == DISPOSITIONED and (judged or event.actor_kind == HUMAN)
+        return judged
 
     def exists(self, alert_id: str) -> bool:
         """Whether there is such an alert."""

@@ -89,3 +89,24 @@ def test_a_manifest_cannot_name_a_file_of_another_folder(foreign: Path, tmp_path
     assert compile_rules("--rules", foreign, "--to", "splunk", "--out", out).exit_code == 0
     assert precious.read_text() == "mine"
     assert json.loads(manifest.read_text())["rules"][0]["file"] == "stranger.spl"
+
+
+def test_each_rule_of_a_file_has_a_query_of_its_own(tmp_path: Path) -> None:
+    two = tmp_path / "two.yml"
+    two.write_text(rule("First", FIRST, "StopLogging") + "---\n" + rule("Second", SECOND, "DeleteTrail"))
+    out = tmp_path / "out"
+    result = compile_rules("--rules", two, "--to", "splunk", "--out", out)
+    assert "2 queries of 2 rules" in result.stderr
+    assert "StopLogging" in (out / "splunk" / "two-first.spl").read_text()
+    assert "DeleteTrail" in (out / "splunk" / "two-second.spl").read_text()
+    told = json.loads((out / "splunk" / "manifest.json").read_text())["rules"]
+    assert [one["file"] for one in told] == ["two-first.spl", "two-second.spl"]
+
+
+def test_files_of_one_name_in_two_folders_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for folder, title, rule_id in (("a", "Same", FIRST), ("b", "same!", SECOND)):
+        (tmp_path / "rules" / folder).mkdir(parents=True)
+        (tmp_path / "rules" / folder / "x.yml").write_text(rule(title, rule_id))
+    compile_rules("--rules", tmp_path / "rules", "--to", "splunk", "--out", tmp_path / "out")
+    queries = sorted(path.name for path in (tmp_path / "out" / "splunk").glob("*.spl"))
+    assert queries == [f"x-{FIRST}.spl", f"x-{SECOND}.spl"]

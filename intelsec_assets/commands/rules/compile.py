@@ -96,7 +96,7 @@ def compile_rules(
             typer.echo(f"{one.verdict:<8} {one.target.name:<21} {one.rule.name:<44} {codes}".rstrip())
         for difference in found:
             typer.echo(str(difference), err=True)
-        of = counted(len({one.rule.name for one in compiled}), "rule")
+        of = counted(len({one.rule.rule_id for one in compiled}), "rule")
         typer.echo(f"{counted(len(compiled), 'query', 'queries')} of {of}", err=True)
     if found:
         raise typer.Exit(FOUND_SOMETHING)

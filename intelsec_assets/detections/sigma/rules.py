@@ -22,6 +22,7 @@ from sigma.rule import SigmaRule
 
 from intelsec_assets.detections.errors import UnknownRule
 from intelsec_assets.detections.sigma.rules_exceptions import RuleException, exception_problems, read_exceptions
+from intelsec_assets.detections.sigma.rules_names import Named, own_names
 from intelsec_assets.detections.sigma.rules_reading import (
     META,
     RuleDocument,
@@ -69,7 +70,7 @@ class Rule:
     """A rule that can fire: one event rule, or a correlation together with the rules it counts."""
 
     rule_id: str
-    name: str  # its folder; of a file from elsewhere the file's name
+    name: str  # its folder; of a file from elsewhere the file's name, with more of it where that is not enough
     title: str
     level: str
     path: Path
@@ -165,7 +166,8 @@ def load_rules(
 def load_any(paths: Sequence[Path]) -> RuleSet:
     """Sigma rules from anywhere: files, or folders with `*.yml` and `*.yaml` below; no samples, `intelsec` not needed.
 
-    A correlation may name rules of other files of the set. RulesRefused lists every problem with file and line.
+    A correlation may name rules of other files of the set. Each rule is called by its file, where several would be
+    called the same by its title or id too (`rules_names`). RulesRefused lists every problem with file and line.
     """
     problems: list[RuleProblem] = []
     files: list[RuleFile] = []
@@ -174,8 +176,11 @@ def load_any(paths: Sequence[Path]) -> RuleSet:
             problems.append(RuleProblem(path, 1, path.name, "there is no such file or folder"))
         for found in sorted([*path.rglob("*.yml"), *path.rglob("*.yaml")]) if path.is_dir() else [path]:
             if path.exists() and len(files) < MAX_RULES:
-                files.append(read_rule_file(found, found.parent.name if found.stem == "rule" else found.stem))
+                label = found.absolute().parent.name if found.stem == "rule" else found.stem
+                files.append(read_rule_file(found, label))
     rules, wrong = _assemble(files, demanding=False)
+    names = own_names([Named(rule.name, rule.title, rule.rule_id) for rule in rules])
+    rules = [replace(rule, name=name) for rule, name in zip(rules, names, strict=True)]
     return _set(rules, files, problems + wrong, ([], []), None, None)
 
 

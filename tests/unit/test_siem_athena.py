@@ -163,3 +163,18 @@ def test_a_count_slides_over_the_border_of_any_window(con: duckdb.DuckDBPyConnec
         "group by time_bucket(interval 10 minute, eventtime::timestamptz)"
     ).fetchall()
     assert max(count for (count,) in windows) < 100
+
+
+def test_an_event_that_was_delivered_twice_is_counted_once(con: duckdb.DuckDBPyConnection) -> None:
+    """CloudTrail delivers at least once: two calls in four records are no three calls."""
+    rule = RULES.rule("secrets-retrieved-by-batch")
+    sample = next(sample for sample in rule.samples if sample.kind == POSITIVE)
+    calls = [
+        copy.deepcopy(dict(sample.events[0])) | {"eventID": str(number), "eventTime": f"2025-10-21T09:0{number}:00Z"}
+        for number in range(3)
+    ]
+    query = runnable(compiled("secrets-retrieved-by-batch").text)
+    deliver(con, [*calls[:2], *calls[:2]], {})
+    assert con.execute(query).fetchall() == []
+    deliver(con, [*calls, *calls], {})
+    assert len(con.execute(query).fetchall()) == 1

@@ -1,5 +1,5 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'instance_secret_asked_for_by_role' AS sigma_rule, CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR) AS "userIdentity.sessionContext.sessionIssuer.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["instanceId"]') AS VARCHAR) AS counted_value
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR) AS "userIdentity.sessionContext.sessionIssuer.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["instanceId"]') AS VARCHAR) AS counted_value
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'ec2.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'getpassworddata' AND NOT e.useridentity.sessioncontext.sessionissuer.arn IS NULL) OR (LOWER(CAST(e.eventsource AS VARCHAR)) = 'ec2.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'describeinstanceattribute' AND LOWER(CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["attribute"]') AS VARCHAR)) = 'userdata' AND NOT e.useridentity.sessioncontext.sessionissuer.arn IS NULL))
 ),

@@ -1,5 +1,5 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'kms_decrypt_by_identity' AS sigma_rule, CAST(e.useridentity.principalid AS VARCHAR) AS "userIdentity.principalId"
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, CAST(e.useridentity.principalid AS VARCHAR) AS "userIdentity.principalId"
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'kms.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'decrypt' AND e.errorcode IS NULL) AND (LOWER(CAST(e.useridentity.invokedby AS VARCHAR)) = 'secretsmanager.amazonaws.com' OR e.useridentity.invokedby IS NULL OR (LOWER(CAST(e.useridentity.invokedby AS VARCHAR)) IN ('aws internal', 'ssm.amazonaws.com') AND NOT NULLIF(JSON_FORMAT(CAST(JSON_EXTRACT(e.requestparameters, '$["encryptionContext"]["PARAMETER_ARN"]') AS JSON)), 'null') IS NULL)) AND NOT COALESCE((LOWER(CAST(e.useridentity.type AS VARCHAR)) = 'awsservice' OR STRPOS(LOWER(CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR)), ':role/aws-service-role/') > 0), FALSE))
 ),

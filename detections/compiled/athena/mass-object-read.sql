@@ -1,5 +1,5 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 's3_object_read' AS sigma_rule, CAST(e.useridentity.principalid AS VARCHAR) AS "userIdentity.principalId", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["key"]') AS VARCHAR) AS counted_value
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, CAST(e.useridentity.principalid AS VARCHAR) AS "userIdentity.principalId", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["key"]') AS VARCHAR) AS counted_value
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 's3.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'getobject' AND e.errorcode IS NULL) AND NOT COALESCE((LOWER(CAST(e.useridentity.type AS VARCHAR)) = 'awsservice' OR NOT e.useridentity.invokedby IS NULL), FALSE))
 ),

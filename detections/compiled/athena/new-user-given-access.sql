@@ -1,9 +1,9 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'iam_user_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["userName"]') AS VARCHAR) AS "requestParameters.userName"
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'iam_user_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["userName"]') AS VARCHAR) AS "requestParameters.userName"
   FROM cloudtrail_logs AS e
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'iam.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'createuser' AND e.errorcode IS NULL)
-  UNION ALL
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'iam_user_given_access' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["userName"]') AS VARCHAR) AS "requestParameters.userName"
+  UNION
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'iam_user_given_access' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn", CAST(JSON_EXTRACT_SCALAR(e.requestparameters, '$["userName"]') AS VARCHAR) AS "requestParameters.userName"
   FROM cloudtrail_logs AS e
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'iam.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) IN ('createaccesskey', 'createloginprofile', 'attachuserpolicy', 'putuserpolicy', 'addusertogroup') AND e.errorcode IS NULL)
 ),

@@ -1,5 +1,5 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'secret_batch_retrieved_by_role' AS sigma_rule, CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR) AS "userIdentity.sessionContext.sessionIssuer.arn"
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, CAST(e.useridentity.sessioncontext.sessionissuer.arn AS VARCHAR) AS "userIdentity.sessionContext.sessionIssuer.arn"
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'secretsmanager.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'batchgetsecretvalue' AND e.errorcode IS NULL AND NOT e.useridentity.sessioncontext.sessionissuer.arn IS NULL) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
 ),

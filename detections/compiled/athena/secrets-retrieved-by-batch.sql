@@ -1,5 +1,5 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'secret_batch_retrieved' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
   FROM cloudtrail_logs AS e
   WHERE ((LOWER(CAST(e.eventsource AS VARCHAR)) = 'secretsmanager.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'batchgetsecretvalue' AND e.errorcode IS NULL) AND NOT COALESCE(NOT e.useridentity.invokedby IS NULL, FALSE))
 ),

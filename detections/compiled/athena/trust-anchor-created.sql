@@ -1,9 +1,9 @@
 WITH matches AS (
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'trust_anchor_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'trust_anchor_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
   FROM cloudtrail_logs AS e
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'rolesanywhere.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'createtrustanchor' AND e.errorcode IS NULL)
-  UNION ALL
-  SELECT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'roles_anywhere_profile_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
+  UNION
+  SELECT DISTINCT from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, 'roles_anywhere_profile_created' AS sigma_rule, CAST(e.useridentity.arn AS VARCHAR) AS "userIdentity.arn"
   FROM cloudtrail_logs AS e
   WHERE (LOWER(CAST(e.eventsource AS VARCHAR)) = 'rolesanywhere.amazonaws.com' AND LOWER(CAST(e.eventname AS VARCHAR)) = 'createprofile' AND e.errorcode IS NULL)
 ),

@@ -1,7 +1,8 @@
 """Queries of Amazon Athena over the CloudTrail table that AWS documents, from the conditions of our own DuckDB backend.
 
 What a condition means is said there; here its SQL is put into Athena's dialect, function by function, and refused where
-a function has no counterpart. Windows slide as in Sigma.
+a function has no counterpart. Windows slide as in Sigma. CloudTrail delivers at least once, so what is counted is made
+distinct first: an event that lies in two files counts once.
 """
 
 # ruff: noqa: D102, S608 - pySigma says what each method converts; the queries are texts that nobody runs here
@@ -169,9 +170,11 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
                 raise SigmaFeatureNotSupportedByBackendError("a correlation of correlations")
             where = " OR ".join(self._translated(query) for query in base.get_conversion_result())
             label = str(base.name or base.id).replace("'", "''")
-            columns = f"from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid, '{label}' AS sigma_rule"
+            columns = "from_iso8601_timestamp(e.eventtime) AS happened_at, e.eventid"
+            if kind == "temporal":  # elsewhere an event that several rules match is one event
+                columns += f", '{label}' AS sigma_rule"
             columns += shown + counted
-            branches.append(f"  SELECT {columns}\n  {self._source()}\n  WHERE {where}")
+            branches.append(f"  SELECT DISTINCT {columns}\n  {self._source()}\n  WHERE {where}")
         # who lacks a field is in no group
         grouped = f" WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)}" if names else ""
         window = f"PARTITION BY {', '.join(names)} " if names else ""
@@ -187,7 +190,7 @@ class AthenaQueries(DuckDBBackend):  # type: ignore[misc, unused-ignore]
         sign = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "EQ": "=", "NEQ": "<>"}[condition.op.name]
         return [
             "WITH matches AS (\n"
-            + "\n  UNION ALL\n".join(branches)
+            + "\n  UNION\n".join(branches)
             + f"\n),\ncounted AS (\n  SELECT *, {value} AS value FROM matches{grouped}\n)\n"
             + f"SELECT * FROM counted WHERE value {sign} {condition.count} ORDER BY happened_at"
         ]

@@ -87,10 +87,11 @@ def test_alerts_are_told_by_verdict_and_a_lost_true_positive_stands_out() -> Non
     assert bad.to_json()["loses_true_positives"] is True
 
 
-def test_a_benign_true_positive_is_a_true_one_to_lose() -> None:
+@pytest.mark.parametrize("verdict", ["benign_true_positive", "duplicate"])
+def test_what_may_be_real_is_a_true_one_to_lose(verdict: str) -> None:
     only = fire("1")
 
-    assert compared([only], [], [raise_alert(only, "benign_true_positive")]).loses_true_positives
+    assert compared([only], [], [raise_alert(only, verdict)]).loses_true_positives
 
 
 def test_an_alert_is_lost_only_if_none_of_its_findings_is_kept() -> None:

@@ -167,8 +167,9 @@ def test_an_entity_with_a_true_positive_is_not_suppressed_but_a_finer_filter_is_
     assert proposal.expires == TODAY + timedelta(days=90)
 
 
-def test_a_benign_true_positive_protects_its_events_too(rule: Rule) -> None:
-    cases = [case(n, "false_positive") for n in range(3)] + [case(3, "benign_true_positive")]
+@pytest.mark.parametrize("verdict", ["benign_true_positive", "duplicate"])
+def test_what_may_be_real_protects_its_events_too(rule: Rule, verdict: str) -> None:
+    cases = [case(n, "false_positive") for n in range(3)] + [case(3, verdict)]
 
     assert proposed(rule, cases) == []
 

@@ -17,6 +17,7 @@ from intelsec_assets.detections.quality.verdicts import (
     BENIGN_TRUE_POSITIVE,
     DUPLICATE,
     FALSE_POSITIVE,
+    MAY_BE_REAL,
     TRUE_POSITIVE,
 )
 
@@ -90,8 +91,8 @@ class Backtest:
 
     @property
     def loses_true_positives(self) -> bool:
-        """Whether an alert that a person called a true positive, benign or not, would not have been raised."""
-        return any(alert.verdict in {TRUE_POSITIVE, BENIGN_TRUE_POSITIVE} for alert in self.lost)
+        """Whether an alert would be lost that a person called a true positive, benign or not, or a duplicate."""
+        return any(alert.verdict in MAY_BE_REAL for alert in self.lost)
 
     def count(self, change: str) -> int:
         """How many findings are kept, added or removed."""

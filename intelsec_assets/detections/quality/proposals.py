@@ -19,7 +19,7 @@ from intelsec_assets.detections.quality.firings import Raised
 from intelsec_assets.detections.quality.modes import MODES_FILE
 from intelsec_assets.detections.quality.rule_facts import LIVE, RETIRED, TEST
 from intelsec_assets.detections.quality.rule_quality import HOLD, NEVER_FIRED, RETIRE, QualityPolicy, RuleQuality
-from intelsec_assets.detections.quality.verdicts import BENIGN_TRUE_POSITIVE, FALSE_POSITIVE, TRUE_POSITIVE
+from intelsec_assets.detections.quality.verdicts import FALSE_POSITIVE, MAY_BE_REAL
 
 if TYPE_CHECKING:
     from intelsec_assets.detections.sigma.rules import Rule
@@ -30,7 +30,6 @@ SUPPRESS_LEAST = 3  # false positives about one entity: two may be chance
 # days: silence about one entity is looked at again soon, a filter each quarter, a rule in test mode each month
 LIFETIMES: Mapping[str, int] = {SUPPRESS_KIND: 14, TUNE_KIND: 90, HOLD_KIND: 30, RETIRE_KIND: 180}
 
-_REAL = (TRUE_POSITIVE, BENIGN_TRUE_POSITIVE)  # a benign true positive says that the rule was right
 _REASONS_QUOTED = 3
 
 
@@ -136,7 +135,7 @@ def _filters(
         if proof.holds:
             yield _filter(SUPPRESS_KIND, quality, rule, [conditions], found, proof)
     false = [case for case in left if case.alert.verdict == FALSE_POSITIVE]
-    protected = [event for case in left if case.alert.verdict in _REAL for event in case.events]
+    protected = [event for case in left if case.alert.verdict in MAY_BE_REAL for event in case.events]
     unjudged = [case.events for case in left if case.alert.verdict is None]
     selections = search([case.events for case in false], [*positive_samples, *protected], unjudged, rule.meta.entity)
     wanted = [selection.conditions for selection in selections]
@@ -148,14 +147,14 @@ def _filters(
 
 
 def _entities(cases: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]:
-    """Entities that only false positives are about, with those; the most first."""
+    """Entities that only false positives are about, and nothing that may be real, with those; the most first."""
     by_entity: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         if case.alert.entity:
             by_entity[case.alert.entity].append(case)
     for entity, found in sorted(by_entity.items(), key=lambda item: (-len(item[1]), item[0])):
         false = [case for case in found if case.alert.verdict == FALSE_POSITIVE]
-        if len(false) >= SUPPRESS_LEAST and not any(case.alert.verdict in _REAL for case in found):
+        if len(false) >= SUPPRESS_LEAST and not any(case.alert.verdict in MAY_BE_REAL for case in found):
             yield entity, false
 
 

@@ -16,6 +16,8 @@ from intelsec_assets.tables import Table
 
 TRUE_POSITIVE, BENIGN_TRUE_POSITIVE = "true_positive", "benign_true_positive"
 FALSE_POSITIVE, DUPLICATE = "false_positive", "duplicate"
+# a benign true positive says that the rule was right; what a duplicate repeats is not kept with it, it may be real
+MAY_BE_REAL = frozenset({TRUE_POSITIVE, BENIGN_TRUE_POSITIVE, DUPLICATE})
 
 PACKAGE = "intelsec_assets.detections.quality"
 

@@ -405,6 +405,51 @@ def test_a_ticket_counts_everywhere_if_it_names_no_account_in_any_way() -> None:
     assert not ticket(requester=f"arn:aws:iam::{ACCOUNT}:user/ana").counts_everywhere
 
 
+def with_status(status: str, ticket_id: str = "CHG-1") -> str:
+    return GOOD.replace("approved", status).replace("CHG-1", ticket_id)
+
+
+@pytest.mark.parametrize("taken_back", ["cancelled", "rejected", "Cancelled"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_ticket_that_was_taken_back_in_any_row_covers_nothing_and_is_named(taken_back: str, is_first: bool) -> None:
+    both = [with_status(taken_back), GOOD] if is_first else [GOOD, with_status(taken_back)]
+    reading = read(HEADER + "".join(both) + with_status("approved", "CHG-3"))
+    approved, other = (3, 2) if is_first else (2, 3)
+    assert [one.ticket_id for one in reading.tickets if one.is_approved] == ["CHG-3"]
+    (problem,) = reading.problems
+    assert str(problem).startswith(f"tickets.csv:{approved}: ticket CHG-1 is approved here")
+    assert f"{taken_back.lower()} in line {other}" in problem.text
+    assert "give it one status" in problem.text
+    assert reading.reason is None
+
+
+def test_every_row_of_a_ticket_that_was_taken_back_is_named_and_they_break_no_register() -> None:
+    rows = [GOOD, with_status("cancelled"), with_status("implemented"), GOOD, with_status("rejected", "chg-1"), GOOD]
+    reading = read(HEADER + "".join(rows))
+    assert not any(one.is_approved for one in reading.tickets)
+    assert [problem.line for problem in reading.problems] == [2, 4, 5, 7]
+    assert all("cancelled in line 3 and rejected in line 6" in problem.text for problem in reading.problems)
+    assert reading.reason is None
+
+
+def test_a_ticket_is_taken_back_by_a_row_that_cannot_be_used_otherwise() -> None:
+    reading = read(HEADER + GOOD + with_status("cancelled").replace("2026-03-13T13:00:00Z", ""))
+    assert not any(one.is_approved for one in reading.tickets)
+    assert [problem.line for problem in reading.problems] == [2, 3]
+
+
+def test_a_ticket_that_was_taken_back_outside_the_day_covers_nothing_on_it(tmp_path: Path) -> None:
+    later = with_status("cancelled").replace("2026-03-13", "2026-06-13")
+    reading = written_at(tmp_path, DAY_END, DAY_END, HEADER + GOOD + later)
+    assert reading.tickets == ()
+
+
+def test_a_draft_or_request_beside_an_approval_is_a_usual_history() -> None:
+    reading = read(HEADER + with_status("draft") + GOOD + with_status("requested") + with_status("implemented"))
+    assert [one.status for one in reading.tickets if one.is_approved] == ["approved", "implemented"]
+    assert reading.problems == ()
+
+
 def test_a_file_of_mostly_bad_rows_is_a_file_that_cannot_be_read() -> None:
     rows = "".join(GOOD.replace("2026-03-13T11:00:00Z", "13/03/2026 11:00") for _ in range(5))
     reading = read(HEADER + rows + GOOD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,8 @@ from intelsec_assets.wording import counted
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 APPROVED = ("approved", "implemented")
-NOT_APPROVED = ("draft", "requested", "rejected", "cancelled")
+TAKEN_BACK = ("rejected", "cancelled")
+NOT_APPROVED = ("draft", "requested", *TAKEN_BACK)
 COLUMNS = ("ticket_id", "system", "requester", "target", "action", "valid_from", "valid_to", "status")
 ACCOUNT = "account"  # a register of one account need not have it
 
@@ -179,7 +180,10 @@ class CsvTickets:
 def parse_tickets(
     text: str, file: str, *, written: datetime, now: datetime, max_age: timedelta = DEFAULT_MAX_AGE
 ) -> TicketReading:
-    """Every ticket of a CSV text; `written` is when it was exported, if it does not say so itself."""
+    """Every ticket of a CSV text; `written` is when it was exported, if it does not say so itself.
+
+    Rows of one id, in any case, are the history of one ticket: if one of them takes it back, no approval of it counts.
+    """
     lines = text.splitlines(keepends=True)
     remarks, skipped = _remarks(lines)
     for name, value in remarks.items():
@@ -188,7 +192,8 @@ def parse_tickets(
                 reason=f"{file}: `# {name}:` is no instant with a time zone such as 2026-03-15T12:00:00Z"
             )
     rows = csv.reader(lines[skipped:], strict=True)
-    found: list[Ticket] = []
+    found: list[tuple[int, Ticket]] = []
+    taken_back: dict[str, dict[str, int]] = {}
     problems: list[RowProblem] = []
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
@@ -201,11 +206,14 @@ def parse_tickets(
         for cells in rows:
             if not any(cell.strip() for cell in cells):
                 continue
-            read = _ticket(dict(zip(header, (cell.strip() for cell in cells), strict=False)), expected)
+            row, line = dict(zip(header, (cell.strip() for cell in cells), strict=False)), skipped + rows.line_num
+            if (status := row.get("status", "").lower()) in TAKEN_BACK:  # also if the row cannot be used otherwise
+                taken_back.setdefault(row.get("ticket_id", "").casefold(), {}).setdefault(status, line)
+            read = _ticket(row, expected)
             if isinstance(read, Ticket):
-                found.append(read)
+                found.append((line, read))
             else:
-                problems.append(RowProblem(file, skipped + rows.line_num, read))
+                problems.append(RowProblem(file, line, read))
     except csv.Error as error:
         return TicketReading(reason=f"{file}:{skipped + rows.line_num}: no CSV: {error}", problems=tuple(problems))
     if len(problems) >= _BROKEN_ROWS and len(problems) > _BROKEN_SHARE * (len(found) + len(problems)):
@@ -213,6 +221,8 @@ def parse_tickets(
             f"{len(problems)} of {len(found) + len(problems)} rows of {file} cannot be used, the first: {problems[0]}"
         )
         return TicketReading(reason=reason, problems=tuple(problems))
+    tickets, revoked = _without_taken_back(found, taken_back, file)
+    problems = sorted([*problems, *revoked], key=lambda problem: problem.line)
     said = remarks.get("as_of")
     exported = said or written
     if exported - now > _MOST_AHEAD:
@@ -228,7 +238,29 @@ def parse_tickets(
         return TicketReading(
             reason=f"{file}: exported {exported.isoformat()}, which no age can be added to", problems=tuple(problems)
         )
-    return TicketReading(tuple(found), remarks.get("since"), until, tuple(problems))
+    return TicketReading(tickets, remarks.get("since"), until, tuple(problems))
+
+
+def _without_taken_back(
+    found: Iterable[tuple[int, Ticket]], taken_back: Mapping[str, Mapping[str, int]], file: str
+) -> tuple[tuple[Ticket, ...], list[RowProblem]]:
+    """Tickets but for approvals of those that were taken back (id -> status -> line); these are named with their lines.
+
+    They do not make a file one that is mostly bad rows: each can be read, and the others are right.
+    """
+    kept, problems = [], []
+    for line, ticket in found:
+        against = taken_back.get(ticket.ticket_id.casefold())
+        if against is None or not ticket.is_approved:
+            kept.append(ticket)
+            continue
+        where = " and ".join(f"{status} in line {other}" for status, other in against.items())
+        text = (
+            f"ticket {ticket.ticket_id} is {ticket.status} here and {where}, so it covers nothing: give it one status, "
+            "or work that goes on a ticket of its own"
+        )
+        problems.append(RowProblem(file, line, text))
+    return tuple(kept), problems
 
 
 def _remarks(lines: Sequence[str]) -> tuple[dict[str, datetime | None], int]:

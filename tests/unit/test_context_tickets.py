@@ -370,6 +370,23 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line_and_the_others_stay(ro
     assert reading.reason is None
 
 
+@pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"], ids=ascii)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=ascii)
+def test_only_the_ends_of_lines_end_a_row(sign: str, end: str) -> None:
+    summary = f"new key{sign}for the batch"
+    rows = [HEADER.replace("status", "status,summary"), *(f"{GOOD.rstrip()},{text}\n" for text in (summary, "plain"))]
+    reading = read("".join([f"# as_of: 2026-03-13T23:00:00Z{sign}\n", *rows, "CHG-1,aws,ana\n"]).replace("\n", end))
+    assert [one.ticket_id for one in reading.tickets] == ["CHG-1", "CHG-1"]
+    assert [problem.line for problem in reading.problems] == [5]
+
+
+def test_a_quoted_cell_may_hold_line_breaks_and_lines_are_counted_on() -> None:
+    rows = [HEADER.replace("status", "status,summary"), f'{GOOD.rstrip()},"new\nkey\r\nnow"\n', "CHG-1,aws,ana\n"]
+    reading = read("".join(rows))
+    assert len(reading.tickets) == 1
+    assert [problem.line for problem in reading.problems] == [5]
+
+
 ACCOUNTED = HEADER.replace("status", "status,account")
 
 

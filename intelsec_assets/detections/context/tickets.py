@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -184,7 +185,7 @@ def parse_tickets(
 
     Rows of one id, in any case, are the history of one ticket: if one of them takes it back, no approval of it counts.
     """
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # str.splitlines also ends them at what Word puts into a cell
     remarks, skipped = _remarks(lines)
     for name, value in remarks.items():
         if value is None:

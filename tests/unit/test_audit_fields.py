@@ -350,3 +350,26 @@ def test_names_that_differ_in_case_alone_or_are_those_of_other_columns_are_told_
 def test_a_path_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
     with connected() as con, pytest.raises(EventError, match="nowhere"):
         read_events(con, [tmp_path / "nowhere"], columns=None)
+
+
+@pytest.mark.parametrize(
+    ("logsource", "provider"),
+    [
+        ({"product": "aws", "service": "cloudtrail"}, fields.AWS),
+        ({"product": "gcp", "service": "gcp.audit"}, fields.GCP),
+        ({"product": "azure", "service": "activitylogs"}, fields.AZURE),
+        ({"product": "azure", "service": "azureactivity"}, fields.AZURE),
+        ({"product": "gcp"}, fields.GCP),
+        ({"service": "gcp.audit"}, fields.GCP),
+        ({}, fields.AWS),
+        ({"product": "windows"}, None),
+        ({"product": "gcp", "service": "cloudtrail"}, None),
+        ({"product": "gcp", "service": "google_workspace.admin"}, None),
+        ({"service": "sshd"}, None),
+        ({"category": "webserver"}, None),
+    ],
+)
+def test_a_logsource_is_of_the_provider_whose_audit_log_it_names(
+    logsource: dict[str, str], provider: str | None
+) -> None:
+    assert fields.provider_of_logsource(logsource) == provider

@@ -763,6 +763,32 @@ def test_a_rule_that_shows_a_field_that_cannot_be_stops_no_other(
     assert [found["rule_title"] for found in rows(result)] == ["any"]
 
 
+@pytest.mark.parametrize(
+    ("logsource", "named"),
+    [
+        ({"category": "webserver"}, "category: webserver"),
+        ({"product": "aws", "service": "route53resolver"}, "product: aws, service: route53resolver"),
+        ({"product": "azure", "service": "signinlogs"}, "product: azure, service: signinlogs"),
+        ({"product": "aws", "service": "cloudtrail", "category": "dns"}, "category: dns"),
+    ],
+)
+def test_a_rule_for_another_log_of_a_cloud_is_not_asked_about_this_one(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, logsource: dict[str, str], named: str
+) -> None:
+    keywords = rule("other", ["IAMUser"]) | {"logsource": logsource}
+    result = run(con, rule_set(tmp_path, keywords, rule("any", {"eventName": "X"})), [event(1, "X")])
+    assert [(failure.title, named in failure.reason) for failure in result.failures] == [("other", True)]
+    assert [found["rule_title"] for found in rows(result)] == ["any"]
+
+
+def test_each_rule_that_a_correlation_counts_reads_its_own_log(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    other = rule("other", ["IAMUser"]) | {"logsource": {"category": "webserver"}}
+    both = correlation("both", ["any", "other"], "temporal", **{"group-by": ["userIdentity.arn"]})
+    result = run(con, rule_set(tmp_path, rule("any", {"eventName": "X"}), other, both), [event(1, "X")])
+    assert {failure.title for failure in result.failures} == {"other", "both"}
+    assert result.findings.num_rows == 0
+
+
 def test_rules_for_other_log_sources_are_named(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     other = rule("windows", {"EventID": 1}) | {"logsource": {"product": "windows"}}
     result = run(con, rule_set(tmp_path, other, rule("any", {"eventName": "X"})), [event(1, "X")])

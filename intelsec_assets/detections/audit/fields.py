@@ -21,6 +21,11 @@ from intelsec_assets.engine import sql_text
 AWS, GCP, AZURE = "aws", "gcp", "azure"
 PROVIDERS = (AWS, GCP, AZURE)
 
+# Sigma's product and service of a log whose events are read here -> provider
+LOGSOURCES = {("aws", "cloudtrail"): AWS, ("gcp", "gcp.audit"): GCP, ("azure", "activitylogs"): AZURE}
+# what the activity log was called in SigmaHQ's rules of 2021
+_FORMER_SERVICES = {"azureactivity": "activitylogs"}
+
 CONTEXT = "context."  # prefix of the columns of audit_context
 
 _TYPED_AWS = {
@@ -250,9 +255,31 @@ def leads_through_list(field: str) -> bool:
     return any(True for _ in _list_paths(segments))
 
 
-def provider_of_product(product: str | None) -> str | None:
-    """The provider whose events a rule reads by Sigma's product, AWS where it names none; None: no log of a cloud."""
-    return product if product in PROVIDERS else AWS if product is None else None
+def provider_of_logsource(logsource: Mapping[str, str | None]) -> str | None:
+    """The provider whose events a rule reads by Sigma's product, service and category; None: no log of ours.
+
+    A product without a service is its audit log, a service without a product is its provider's. A logsource that names
+    none of the three is AWS.
+    """
+    product, service = logsource.get("product") or None, logsource.get("service") or None
+    if logsource.get("category"):
+        return None  # of programs and devices: no cloud's audit log has one
+    service = _FORMER_SERVICES.get(service or "", service)
+    if not product and not service:
+        return AWS
+    found = (
+        provider
+        for (its_product, its_service), provider in LOGSOURCES.items()
+        if product in {None, its_product} and service in {None, its_service}
+    )
+    return next(found, None)
+
+
+def no_log_of_ours(logsource: Mapping[str, str | None]) -> str:
+    """What is said of a rule whose logsource belongs to no provider."""
+    named = ", ".join(f"{key}: {logsource[key]}" for key in ("product", "service", "category") if logsource.get(key))
+    known = ", ".join("/".join(names) for names in LOGSOURCES)
+    return f"is for the log source {named}; events here are those of {known}"
 
 
 def is_column(field: str, provider: str) -> bool:

@@ -21,7 +21,7 @@ from sigma.rule import SigmaRule
 from intelsec_assets.detections.audit import fields, framing
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.explain_words import ALL, ANY, NOT, Node, condition_trees, correlation_words
-from intelsec_assets.detections.sigma.rules import Rule, RuleSet
+from intelsec_assets.detections.sigma.rules import Rule, RuleSet, logsource_of
 from intelsec_assets.detections.sigma.samples import SampleProblem, id_of, read_sample
 from intelsec_assets.detections.sigma.samples_run import fired_samples, land
 
@@ -91,7 +91,7 @@ def explain(rules: RuleSet, name: str) -> Explanation:
 
 
 def _provider(rule: SigmaRule) -> str:
-    return fields.provider_of_product(rule.logsource.product) or fields.AWS
+    return fields.provider_of_logsource(logsource_of(rule)) or fields.AWS
 
 
 def _backend(rule: SigmaRule) -> DuckDBBackend:

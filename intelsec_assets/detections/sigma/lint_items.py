@@ -16,12 +16,6 @@ from intelsec_assets.detections.sigma.rules_reading import RuleDocument, RuleFil
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
 
 CONTEXT_FIELDS = frozenset(c.name for c in AUDIT_CONTEXT.columns if c.name.startswith(fields.CONTEXT))
-# product and service of a logsource -> provider
-LOGSOURCES = {
-    ("aws", "cloudtrail"): fields.AWS,
-    ("gcp", "gcp.audit"): fields.GCP,
-    ("azure", "activitylogs"): fields.AZURE,
-}
 _ADDRESS = re.compile(r"^[0-9]{1,3}(?:\.[0-9]{1,3}){0,3}\.?$")
 _ADDRESS_FIELDS = {"sourceIPAddress", "protoPayload.requestMetadata.callerIp", "callerIpAddress"}
 _WHOLE_NAMES = {"eventName", "eventSource", "userIdentity.type", "eventType", "operationName", "errorCode"}
@@ -33,7 +27,7 @@ def item_messages(file: RuleFile, document: RuleDocument) -> Iterator[LintMessag
     """Everything wrong with the selections of one event rule."""
     provider = provider_of(document)
     if provider is None and not document.is_correlation:
-        known = ", ".join(f"{product}/{service}" for product, service in LOGSOURCES)
+        known = ", ".join(f"{product}/{service}" for product, service in fields.LOGSOURCES)
         line = document.located.line(("logsource",))
         text = f"no source of ours has the logsource {document.values.get('logsource')!r}"
         yield message(file, line, "unknown-logsource", text, f"use one of {known}")
@@ -53,7 +47,7 @@ def provider_of(document: RuleDocument) -> str | None:
     logsource = document.values.get("logsource")
     if not isinstance(logsource, dict):
         return None
-    return LOGSOURCES.get((str(logsource.get("product")), str(logsource.get("service"))))
+    return fields.LOGSOURCES.get((str(logsource.get("product")), str(logsource.get("service"))))
 
 
 def field_messages(file: RuleFile, provider: str | None, field: str, line: int) -> Iterator[LintMessage]:

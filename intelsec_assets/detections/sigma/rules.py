@@ -42,7 +42,7 @@ from intelsec_assets.detections.sigma.samples import (
     sample_files,
 )
 
-__all__ = ["Rule", "RuleMeta", "RuleProblem", "RuleSet", "RulesRefused", "load_any", "load_rules"]
+__all__ = ["Rule", "RuleMeta", "RuleProblem", "RuleSet", "RulesRefused", "load_any", "load_rules", "logsource_of"]
 
 _SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_RULES = 20_000  # SigmaHQ has 3,777
@@ -319,7 +319,7 @@ def _rule(file: RuleFile, document: RuleDocument, members: list[RuleDocument]) -
         description=parsed.description or "",
         tags=tags,
         attack=tuple(_attack(tag) for tag in tags if tag.startswith("attack.")),
-        logsource={key: value for key, value in (_logsource(bases[0]) if bases else {}).items() if value},
+        logsource=logsource_of(bases[0]) if bases else {},
         references=tuple(map(str, parsed.references)),
         falsepositives=tuple(map(str, parsed.falsepositives)),
         is_correlation=correlates,
@@ -332,9 +332,11 @@ def _rule(file: RuleFile, document: RuleDocument, members: list[RuleDocument]) -
     )
 
 
-def _logsource(rule: SigmaRule) -> dict[str, str | None]:
+def logsource_of(rule: SigmaRule) -> dict[str, str]:
+    """Product, service and category of an event rule, those it names."""
     source = rule.logsource
-    return {"product": source.product, "service": source.service, "category": source.category}
+    named = {"product": source.product, "service": source.service, "category": source.category}
+    return {key: value for key, value in named.items() if value}
 
 
 def _attack(tag: str) -> str:

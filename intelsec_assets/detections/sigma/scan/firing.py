@@ -23,7 +23,7 @@ from sigma.rule import SigmaDetection, SigmaRule
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
-from intelsec_assets.detections.sigma.rules import Rule, RuleMeta, RuleSet
+from intelsec_assets.detections.sigma.rules import Rule, RuleMeta, RuleSet, logsource_of
 from intelsec_assets.detections.sigma.scan.relaxing import bounds
 
 # findings of a rule from elsewhere, that does not say it: an hour is the median of published rules (Panther's 428)
@@ -166,6 +166,7 @@ def prepare(rules: RuleSet) -> Prepared:
         for one in _all(compiled)
         if one.output
     }
+    logsources = {rule_id(rule): logsource_of(rule) for rule in collection.rules if isinstance(rule, SigmaRule)}
     unprintable = _with_control_characters(collection)
     refused: set[str] = set()
     counted: dict[str, set[str]] = {}
@@ -180,12 +181,11 @@ def prepare(rules: RuleSet) -> Prepared:
             counted.setdefault(name, set()).update(needed, _shown(firing))
     events = []
     for number, one in enumerate(compiled.rules):
-        logsource = owners[one.rule_id].logsource if one.rule_id in owners else {}
+        logsource = logsources[one.rule_id]
         provider = provider_of(logsource)
         reason = unprintable.get(one.rule_id) or _unreadable([*one.fields, *_shown(firings.get(one.rule_id))])
         if provider is None:
-            product = logsource.get("product")
-            reason = f"is for the log source {product!r}; events here are those of {', '.join(audit_fields.PROVIDERS)}"
+            reason = audit_fields.no_log_of_ours(logsource)
         if provider is None or reason is not None:
             failures.append(RuleFailure(one.rule_id, one.title, reason or ""))
             continue
@@ -263,8 +263,8 @@ def lowered(sql: str) -> str:
 
 
 def provider_of(logsource: Mapping[str, str]) -> str | None:
-    """The provider whose events a rule reads by Sigma's product; None: no audit log of a cloud."""
-    return audit_fields.provider_of_product(logsource.get("product"))
+    """The provider whose events a rule reads by Sigma's logsource; None: no audit log of a cloud."""
+    return audit_fields.provider_of_logsource(logsource)
 
 
 def _unreadable(names: Sequence[str]) -> str | None:

@@ -25,6 +25,7 @@ from sigma.types import SigmaFieldReference
 
 from intelsec_assets.detections.audit import fields as audit_fields
 from intelsec_assets.detections.errors import EventError
+from intelsec_assets.detections.sigma.rules import logsource_of
 
 Keeps = Callable[[str], bool]
 Tree = Any  # pySigma's parsed conditions: ConditionAND, ConditionOR, ConditionNOT, or a field and a value
@@ -40,7 +41,7 @@ def bounds(collection: SigmaCollection) -> Mapping[str, str]:
     for rule in collection.rules:
         if not isinstance(rule, SigmaRule):
             continue
-        provider = audit_fields.provider_of_product(rule.logsource.product)
+        provider = audit_fields.provider_of_logsource(logsource_of(rule))
         if provider is None:
             continue
         backend = DuckDBBackend(field_sql=partial(audit_fields.field_sql, provider=provider))

@@ -9,12 +9,15 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intelsec_assets import engine
 from intelsec_assets.detections.audit import addresses, ocsf
 from intelsec_assets.detections.audit.delivery import delivered_at, provider_of
+from intelsec_assets.detections.audit.extraction import extract
 from tests.audit_logs import compact, event, lines, rows, wrapped
 
 
@@ -259,6 +262,44 @@ def test_wrapped_entries_among_bare_ones_each_keep_their_place() -> None:
 
     assert [json.loads(row["event"])["insertId"] for row in found] == ["0", "1", "2", "3"]
     assert ["wrapped_by_pubsub" in row["anomalies"] for row in found] == [False, True, True, False]
+
+
+SPELLINGS = {
+    "2026-08-20T10:59:59.123Z": [
+        *("2026-08-20T10:59:59.123000Z", "2026-08-20T10:59:59.123000000Z", "2026-08-20T10:59:59.123+00:00"),
+        *("2026-08-20T10:59:59.1230-00:00", "2026-08-20T10:59:59.123+0000"),
+    ],
+    "2026-08-20T10:50:00Z": [
+        *("2026-08-20T10:50:00.000Z", "2026-08-20T10:50:00.Z", "2026-08-20T10:50:00+00:00"),
+        "2026-08-20T10:50:00.0-0000",
+    ],
+    "2026-08-20T10:50:00.000000001Z": ["2026-08-20T10:50:00.000000001+00:00"],
+    "2026-08-20T12:50:00.5+02:00": ["2026-08-20T12:50:00.50+02:00"],
+    "2026-08-20T00:50:00-10:00": ["2026-08-20T00:50:00.000-10:00"],
+    "2026-08-20T10:50:00": ["2026-08-20T10:50:00.000"],
+}
+
+
+@pytest.mark.parametrize("field", ["timestamp", "receiveTimestamp"])
+@pytest.mark.parametrize("short", SPELLINGS)
+def test_an_instant_of_google_spelt_otherwise_is_no_other_id(short: str, field: str) -> None:
+    instants = [short, *SPELLINGS[short]]
+    entries = [{**GCP_ENTRY, "timestamp": None, field: instant} for instant in instants]
+
+    found = rows(lines(entries), provider="gcp")
+
+    assert [row["event_id"] for row in found] == [f"1abc@{short}"] * len(instants)
+    assert [json.loads(row["event"])[field] for row in found] == instants, "what was delivered stays as it is"
+
+
+def test_a_small_z_of_google_is_no_other_id() -> None:
+    """Whether such a text is read as an instant is decided elsewhere."""
+    texts = [json.dumps({**GCP_ENTRY, "timestamp": f"2026-08-20T10:59:59.120{zone}"}) for zone in "zZ"]
+
+    with engine.quick_session() as con:
+        found, _, _ = extract(con, "gcp", pa.chunked_array([texts], pa.string()), None)
+
+    assert found.column("event_id").to_pylist() == ["1abc@2026-08-20T10:59:59.12Z"] * 2
 
 
 def test_an_entry_with_data_of_its_own_is_not_taken_for_a_wrapper() -> None:

@@ -38,8 +38,12 @@ extracted as (
 
 select
     x is null as is_malformed,
-    -- an insertId is unique within its log and instant only
-    x[1] || '@' || coalesce(x[2], x[3], '') as event_id,
+    -- An insertId is unique within its log and instant only. Exporters spell one instant in several ways: UTC is Z here,
+    -- and a fraction ends with its last digit that is not 0
+    x[1] || '@' || regexp_replace(
+        regexp_replace(coalesce(x[2], x[3], ''), '([+-]00:?00|z)$', 'Z'),
+        '(?:([.][0-9]*[1-9])0+|[.]0*)(Z|[+-][0-9:]+)?$', '\1\2'
+    ) as event_id,
     coalesce(x[2], x[3]) as time_text,
     x[4] as event_source,
     x[5] as event_name,

@@ -110,3 +110,13 @@ def test_files_of_one_name_in_two_folders_do_not_overwrite_each_other(tmp_path: 
     compile_rules("--rules", tmp_path / "rules", "--to", "splunk", "--out", tmp_path / "out")
     queries = sorted(path.name for path in (tmp_path / "out" / "splunk").glob("*.spl"))
     assert queries == [f"x-{FIRST}.spl", f"x-{SECOND}.spl"]
+
+
+@pytest.mark.parametrize("logsource", ["{product: aws, service: route53resolver}", "{category: webserver}"])
+def test_a_rule_for_another_log_has_no_query(tmp_path: Path, logsource: str) -> None:
+    other = tmp_path / "other.yml"
+    other.write_text(rule("Other", FIRST).replace("{product: aws, service: cloudtrail}", logsource))
+    result = compile_rules("--rules", other, "--out", tmp_path / "out", "--json")
+    told = json.loads(result.stdout)["compiled"]
+    assert {(one["verdict"], one["deviations"][0]["code"]) for one in told} == {("none", "table.absent")}
+    assert logsource.strip("{}") in told[0]["deviations"][0]["about"]

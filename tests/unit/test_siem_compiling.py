@@ -60,9 +60,57 @@ CONTEXT = "  selection: {eventName: CreateAccessKey, context.indicator.state: ma
 @pytest.mark.parametrize("target", ["splunk", "elasticsearch-esql", "sentinel", "athena"])
 def test_context_is_joined_where_the_siem_has_lookups(target: str, tmp_path: Path) -> None:
     one = compiled(rules(tmp_path, CONTEXT), target)
-    assert codes(one) == {"context.lookup"}
+    assert codes(one) - {"context.network"} == {"context.lookup"}
     assert "intelsec_indicators" in one.text or "audit_context" in one.text
     assert "match" in one.text
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "lost"),
+    [
+        ("splunk", "indicator", set()),
+        ("elasticsearch-esql", "indicator", {"context.network"}),
+        ("sentinel", "indicator", {"context.network"}),
+        ("athena", "indicator", set()),
+        ("splunk", "asn", set()),
+        ("elasticsearch-esql", "asn", {"context.principal"}),
+        ("sentinel", "asn", {"context.principal", "context.ipv4"}),
+        ("athena", "asn", set()),
+    ],
+)
+def test_what_a_look_up_cannot_find_is_said(target: str, asked: str, lost: set[str], tmp_path: Path) -> None:
+    one = compiled(rules(tmp_path, f"  s: {{eventName: A, context.{asked}.state: new}}\n  condition: s"), target)
+    assert codes(one) - {"context.lookup"} == lost
+    head, _, _ = coverage_table.render([one], TARGETS).partition("## Rules and targets")
+    less = head.partition("What can find less:")[2].partition("\n- ")[0]
+    assert all(f"`{code}`" in less for code in lost)
+
+
+# how the intake tells principals apart: people behind a role, roles of other accounts, pipelines
+PRINCIPALS = ("AssumedRole", "/AWSReservedSSO_", "AWSAccount", "AROA", "WebIdentityUser", "pull_request|environment:")
+
+
+@pytest.mark.parametrize("word", PRINCIPALS)
+def test_a_principal_is_looked_up_by_the_key_it_has_in_the_lake(word: str) -> None:
+    assert word in (REPOSITORY / "intelsec_assets" / "detections" / "audit" / "sql" / "aws.sql").read_text()
+    for target in ("splunk", "elasticsearch-esql", "sentinel"):
+        assert word in TARGETS.target(target).lookups["context.asn."], target
+
+
+def test_a_session_with_a_source_identity_is_looked_up_by_it_where_the_siem_keeps_it() -> None:
+    for target in TARGETS.targets.values():
+        if "context.asn." in target.lookups:
+            keeps = ".sourceIdentity'" in target.lookups["context.asn."]
+            assert keeps is ("context.principal" not in target.lookup_losses["context.asn."]), target.name
+
+
+def test_a_loss_of_a_look_up_must_be_a_code(tmp_path: Path) -> None:
+    text = (REPOSITORY / "detections" / "pipelines" / "targets.yml").read_text()
+    (tmp_path / "targets.yml").write_text(text.replace("loses: [context.network]", "loses: [context.netwrok]"))
+    for path in (REPOSITORY / "detections" / "pipelines").glob("*-aws.yml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    with pytest.raises(TargetError, match=r"context\.indicator\.: context\.netwrok is no code of `codes`"):
+        load_targets(tmp_path)
 
 
 @pytest.mark.parametrize("target", ["elasticsearch-lucene", "opensearch-lucene", "opensearch-ppl", "loki"])

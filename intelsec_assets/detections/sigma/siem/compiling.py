@@ -166,6 +166,9 @@ def _event_query(
     joined = asked if target.joins_context else joined
     if joined:
         deviations.add(Deviation("context.lookup", ", ".join(sorted(joined))))
+        for prefix, lost in target.lookup_losses.items():
+            if any(field.startswith(prefix) for field in joined):
+                deviations |= {Deviation(code) for code in lost}
     if asked - joined:
         deviations.add(Deviation("context.dropped", ", ".join(sorted(asked - joined))))
     unseen = _left_out(target, targets)

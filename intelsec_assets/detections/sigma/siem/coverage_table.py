@@ -24,8 +24,12 @@ targets and their field mappings in `detections/pipelines/`.
 - **exact**: the query finds what the rule finds, event for event.
 - **nearest**: it does something otherwise; the codes in the cell say what, in words below. A query that leaves
   something out, or looks into a text, finds more than the rule does. What can find less: `window.tumbling`,
-  `group.missing`, `value.case`, `null.negation`, `fieldref.case`, `regex.dialect`.
+  `group.missing`, `value.case`, `null.negation`, `fieldref.case`, `regex.dialect`, `context.principal`,
+  `context.network`, `context.ipv4`.
 - **none**: there is no query; the reason stands under [Why](#why).
+
+CloudTrail delivers at least once: an event that lies in Athena's table twice is two rows of a query for single events,
+and one event of a query that counts.
 
 What was run: the queries of OpenSearch (Lucene) on a real OpenSearch 2.19 node over the samples of every rule
 (`tests/integration/test_siem_opensearch.py`), those of Athena on DuckDB with Athena's functions over the same samples

@@ -59,6 +59,7 @@ class Target:
     correlations: Mapping[str, str]  # correlation type -> code of how its window differs; absent = it has none such
     features: Mapping[str, str]  # construct of Sigma -> code of how it is read there; absent = as Sigma says
     lookups: Mapping[str, str] = field(default_factory=dict)  # prefix of context fields -> lines that fill them in
+    lookup_losses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # prefix -> codes of what is missed
     combine: str | None = None  # a query with look-ups: {base}, {lookups}, {full}
     native_context: frozenset[str] = frozenset()  # context fields that events there hold already
     text_objects: Mapping[str, str] = field(default_factory=dict)  # prefix of fields -> the text that holds them
@@ -126,6 +127,9 @@ def load_targets(folder: Path = PIPELINES) -> Targets:
             for construct, code in given[key].items():
                 if construct not in known or code not in {*codes, SLIDING}:
                     raise wrong((*here, key), f"target {name}: {construct}: {code} is no {key} with a code of `codes`")
+        for prefix, part in given.get("lookups", {}).items():
+            for code in set(part.get("loses", ())) - set(codes):
+                raise wrong((*here, "lookups", prefix), f"target {name}: {prefix}: {code} is no code of `codes`")
         pipeline = folder / given["pipeline"] if "pipeline" in given else None
         if pipeline is not None and not pipeline.is_file():
             raise wrong((*here, "pipeline"), f"target {name}: there is no file {pipeline}")
@@ -145,6 +149,7 @@ def _target(name: str, given: Mapping[str, Any], pipeline: Path | None) -> Targe
         correlations=dict(given["correlations"]),
         features=dict(given["features"]),
         lookups={prefix: part["text"] for prefix, part in given.get("lookups", {}).items()},
+        lookup_losses={prefix: tuple(part.get("loses", ())) for prefix, part in given.get("lookups", {}).items()},
         combine=given.get("combine"),
         native_context=frozenset(given.get("native_context", ())),
         text_objects=dict(given.get("text_objects", {})),

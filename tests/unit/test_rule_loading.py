@@ -315,3 +315,32 @@ def test_rules_from_elsewhere_need_no_word_about_themselves_and_may_count_each_o
 def test_rules_from_elsewhere_that_are_not_there_are_told(tmp_path):
     with pytest.raises(RulesRefused, match="no such file or folder"):
         load_any([tmp_path / "nothing"])
+
+
+def without_id(title="Many keys created"):
+    base = yaml.safe_load(correlated().split("---\n")[0])
+    del base["id"]
+    return yaml.safe_dump(base | {"title": title})
+
+
+def test_a_rule_from_elsewhere_needs_no_id_and_has_the_same_at_each_reading(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "keys.yml").write_text(without_id())
+    (tmp_path / "b" / "keys.yml").write_text(without_id() + "level: high\n")
+
+    first, again = (load_any([tmp_path / folder]) for folder in ("a", "b"))
+
+    assert first.rules[0].rule_id == again.rules[0].rule_id
+    assert str(first.collection.rules[0].id) == first.rules[0].rule_id
+
+
+def test_rules_without_id_that_cannot_be_told_apart_are_refused(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "keys.yml").write_text(yaml.safe_dump(yaml.safe_load(without_id()) | {"name": folder}))
+
+    with pytest.raises(
+        RulesRefused, match=r"has no `id`, and its file's name and title are also in .*give it a random"
+    ):
+        load_any([tmp_path])

@@ -167,7 +167,8 @@ def load_any(paths: Sequence[Path]) -> RuleSet:
     """Sigma rules from anywhere: files, or folders with `*.yml` and `*.yaml` below; no samples, `intelsec` not needed.
 
     A correlation may name rules of other files of the set. Each rule is called by its file, where several would be
-    called the same by its title or id too (`rules_names`). RulesRefused lists every problem with file and line.
+    called the same by its title or id too (`rules_names`); one without an id gets one. RulesRefused lists every
+    problem with file and line.
     """
     problems: list[RuleProblem] = []
     files: list[RuleFile] = []
@@ -177,7 +178,7 @@ def load_any(paths: Sequence[Path]) -> RuleSet:
         for found in sorted([*path.rglob("*.yml"), *path.rglob("*.yaml")]) if path.is_dir() else [path]:
             if path.exists() and len(files) < MAX_RULES:
                 label = found.absolute().parent.name if found.stem == "rule" else found.stem
-                files.append(read_rule_file(found, label))
+                files.append(read_rule_file(found, label, derives_ids=True))
     rules, wrong = _assemble(files, demanding=False)
     names = own_names([Named(rule.name, rule.title, rule.rule_id) for rule in rules])
     rules = [replace(rule, name=name) for rule, name in zip(rules, names, strict=True)]
@@ -294,6 +295,8 @@ def _repeated(files: Sequence[RuleFile]) -> list[RuleProblem]:
             others = sorted({str(other.path) for n, k, other, _ in places if (n, k) == (name, key)} - {str(file.path)})
             where = f"also in {others[0]}" if others else "twice in this file"
             text = f"the {key} {name!r} is used {where}; each rule has its own"
+            if key == "id" and document.is_id_derived:
+                text = f"has no `id`, and its file's name and title are {where}; give it a random UUID (version 4)"
             problems.append(RuleProblem(file.path, document.located.line((key,)), file.label, text))
     return problems
 

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import jsonschema
 import yaml
@@ -62,6 +62,7 @@ class RuleDocument:
     located: LocatedYaml
     values: dict[str, Any]
     parsed: SigmaRule | SigmaCorrelationRule | None = None
+    is_id_derived: bool = False  # it has none of its own
 
     @property
     def rule_id(self) -> str:
@@ -105,8 +106,11 @@ class RuleFile:
         self.problems.append(RuleProblem(self.path, line, self.label, text))
 
 
-def read_rule_file(path: Path, label: str) -> RuleFile:
+def read_rule_file(path: Path, label: str, *, derives_ids: bool = False) -> RuleFile:
     """The documents of a rule file. Never raises: what is wrong stands in `problems`.
+
+    With `derives_ids` a rule without an id, which Sigma allows, gets one of its label and title: the same at each
+    reading, wherever the file lies and whatever else changes in it.
 
     Values are those every Sigma tool reads (YAML 1.1, where `No` is false); lines and bounds come from our own reader,
     which refuses what expands, nests or repeats too much before Sigma's parser sees it.
@@ -122,6 +126,9 @@ def read_rule_file(path: Path, label: str) -> RuleFile:
         return result
     read_documents(result)
     for document in result.documents:
+        if derives_ids and document.values.get("id") is None:
+            document.values["id"] = str(uuid5(NAMESPACE_URL, f"sigma:{label}:{document.values.get('title')}"))
+            document.is_id_derived = True
         _parse(result, document)
     return result
 

@@ -139,6 +139,26 @@ def test_an_expression_that_re2_has_not_is_refused_with_the_field():
         DuckDBBackend().convert(trusted)
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"f": 117364985726349857263},
+        {"f": [1, -(2**53) - 1]},
+        {"f|neq": 2**53 + 1},
+        {"f|all": ["x", 2**53 + 1]},
+    ],
+)
+def test_an_integer_that_pysigma_rounds_is_refused_with_the_field(selection):
+    with pytest.raises(SigmaFeatureNotSupportedByBackendError, match=r"rule 'rule', field 'f': .* quote it"):
+        DuckDBBackend().convert(parsed(rule({"selection": selection})))
+
+
+@pytest.mark.parametrize("words", [[2**53 + 1], ["x", 2**53 + 1]])
+def test_a_keyword_that_pysigma_rounds_is_refused(words):
+    with pytest.raises(SigmaFeatureNotSupportedByBackendError, match=r"rule 'rule': .* quote it"):
+        DuckDBBackend().convert(parsed(rule({"selection": words})))
+
+
 def test_a_placeholder_without_values_is_refused():
     with pytest.raises(SigmaPlaceholderError, match="%admins% has no values; give them with a pipeline"):
         DuckDBBackend().convert(parsed(rule({"selection": {"f|expand": "%admins%"}})))

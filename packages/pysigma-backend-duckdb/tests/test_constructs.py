@@ -16,6 +16,16 @@ CONSTRUCTS = {
         ["V7.x", "v29.X"],
         ["v30.x", "v7yx", "v7.x\n", None],
     ),
+    "an integer of any size in quotes is a text": (
+        {"f": ["117364985726349857263", "9007199254740993"]},
+        ["117364985726349857263", "9007199254740993"],
+        ["117364985726349857264", "9007199254740992", "1.1736498572634985e+20"],
+    ),
+    "a large integer that a float holds is compared exactly": (
+        {"f": 2**60},
+        ["1152921504606846976", "1152921504606846976.0"],
+        ["1152921504606846977"],
+    ),
     "|cased minds case": ({"f|cased": "Abc"}, ["Abc"], ["abc", "ABC", None]),
     "|cased takes wildcards": ({"f|cased": "A*c?"}, ["Abbcd", "Acx"], ["abbcd", "Abc"]),
     "* is any text, with line ends, ? is one character": (

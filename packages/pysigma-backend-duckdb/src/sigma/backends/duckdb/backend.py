@@ -36,7 +36,7 @@ from sigma.types import (
 
 from . import addresses, keywords, statements, text
 from .correlation import compile_correlation, rule_id
-from .values import alternatives, comparable, keyword, number
+from .values import alternatives, comparable, is_rounded, keyword, number
 
 Comparison = SigmaCompareExpression.CompareOperators
 Condition = ConditionItem | ConditionFieldEqualsValueExpression | ConditionValueExpression
@@ -130,6 +130,7 @@ class DuckDBBackend(Backend):
         values: dict[tuple[str, bool], list[tuple[text.Part, ...]]] = {}
         networks: dict[str, list[SigmaCIDRExpression]] = {}
         for arg in alternatives(cond.args):
+            self._refuse_rounded(arg)
             compared = comparable(arg)
             if compared is not None and isinstance(arg, ConditionFieldEqualsValueExpression):
                 cased, parts = compared
@@ -200,7 +201,19 @@ class DuckDBBackend(Backend):
         """The texts true and false."""
         return self._any_of(cond)
 
+    def _refuse_rounded(self, cond: Condition) -> None:
+        value = getattr(cond, "value", None)
+        if isinstance(value, SigmaCompareExpression) and value.op == Comparison.NEQ:
+            value = value.number
+        if is_rounded(value) and isinstance(cond, (ConditionFieldEqualsValueExpression, ConditionValueExpression)):
+            msg = (
+                f"{self._where(cond)}: pySigma rounds the integer to {value}, so it would equal nothing; quote it in "
+                "the rule, then it is compared as text"
+            )
+            raise SigmaFeatureNotSupportedByBackendError(msg, source=getattr(cond, "source", None))
+
     def _any_of(self, cond: ConditionFieldEqualsValueExpression) -> str:
+        self._refuse_rounded(cond)
         compared = comparable(cond)
         assert compared is not None
         cased, parts = compared
@@ -239,6 +252,7 @@ class DuckDBBackend(Backend):
         """Comparison of numbers; text that is no number compares with nothing."""
         value = cond.value
         assert isinstance(value, SigmaCompareExpression)
+        self._refuse_rounded(cond)
         return f"({self.number(cond.field)}) {OPERATORS[value.op]} {number(value.number)}"
 
     def convert_condition_field_eq_field(
@@ -326,6 +340,7 @@ class DuckDBBackend(Backend):
         return self._keyword(cond)
 
     def _keyword(self, cond: ConditionValueExpression) -> str:
+        self._refuse_rounded(cond)
         word = keyword(cond)
         assert word is not None
         return keywords.contains(self._event(cond), [word])

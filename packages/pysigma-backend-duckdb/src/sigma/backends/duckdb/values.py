@@ -59,6 +59,12 @@ def _spellings(value: SigmaNumber) -> list[str]:
     return [spelled, spelled + ".0"] if isinstance(value.number, int) else [spelled]
 
 
+def is_rounded(value: object) -> bool:
+    """Whether pySigma has rounded the number that the rule spells: it keeps integers only if a float holds them."""
+    # every float from 2^53 on is whole, and those that were spelled so are kept as integers
+    return isinstance(value, SigmaNumber) and isinstance(value.number, float) and abs(value.number) >= 2**53
+
+
 def number(value: SigmaNumber) -> str:
     """A number in SQL."""
     return text.fold(str(value.number))

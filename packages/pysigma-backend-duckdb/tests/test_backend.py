@@ -139,6 +139,24 @@ def test_an_expression_that_re2_has_not_is_refused_with_the_field():
         DuckDBBackend().convert(trusted)
 
 
+def test_a_rule_that_pysigma_could_not_read_is_refused_with_its_title():
+    read = SigmaCollection.from_dicts([rule({"selection": {"f|re": "(?=a)b"}})], collect_errors=True)
+    with pytest.raises(SigmaRegularExpressionError, match=r"rule 'rule' could not be read: .*\(\?=a\)b"):
+        DuckDBBackend().convert(read)
+    with pytest.raises(SigmaRegularExpressionError, match="rule 'rule' could not be read"):
+        compile_ruleset(read, DuckDBBackend())
+
+
+def test_a_rule_that_pysigma_could_not_read_stops_no_other():
+    read = SigmaCollection.from_dicts(
+        [rule({"selection": {"f|re": "(?=a)b"}}, title="bad"), rule({"selection": {"f": "x"}}, title="good")],
+        collect_errors=True,
+    )
+    backend = DuckDBBackend(collect_errors=True)
+    assert len(backend.convert(read)) == 1
+    assert [one.title for one, _ in backend.errors] == ["bad"]
+
+
 @pytest.mark.parametrize(
     "selection",
     [

@@ -3,6 +3,7 @@
 How texts, addresses and windows become SQL stands in text.py, addresses.py and correlation.py.
 """
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -365,6 +366,11 @@ class DuckDBBackend(Backend):
     def convert_rule(self, rule: SigmaRule, output_format: str | None = None, callback: Any = None) -> list[Any]:
         """Queries of a rule, one a condition; a rule that only feeds correlations has none."""
         self._rule = rule
+        if rule.errors:
+            if not self.collect_errors:
+                raise unread(rule)
+            self.errors.append((rule, unread(rule)))
+            return []
         queries = super().convert_rule(rule, output_format, callback)
         if queries and rule._backreferences and not self.finalize_correlation_subqueries:  # noqa: SLF001
             # with `generate` pySigma hands back the bare conditions it keeps for the correlation
@@ -445,6 +451,13 @@ class DuckDBBackend(Backend):
     convert_correlation_value_avg_rule = _convert_correlation
     convert_correlation_value_percentile_rule = _convert_correlation
     convert_correlation_value_median_rule = _convert_correlation
+
+
+def unread(rule: SigmaRule | SigmaCorrelationRule) -> SigmaError:
+    """Why pySigma could not read a rule of a collection with `collect_errors`: its error, with the rule's title."""
+    error = copy.copy(rule.errors[0])
+    error.args = (f"rule {rule.title!r} could not be read: {' '.join(map(str, error.args))}",)
+    return error
 
 
 def _joined(operator: str, expressions: list[str]) -> str | None:

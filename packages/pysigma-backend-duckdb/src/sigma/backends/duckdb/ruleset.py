@@ -16,7 +16,7 @@ from sigma.rule import SigmaRule
 from sigma.types import SigmaExpansion, SigmaFieldReference
 
 from . import text
-from .backend import DuckDBBackend
+from .backend import DuckDBBackend, unread
 from .correlation import CompiledCorrelation, compile_correlation, rule_id
 from .values import comparable
 
@@ -74,7 +74,7 @@ def compile_ruleset(collection: SigmaCollection, backend: DuckDBBackend) -> Comp
     for rule in collection.rules:
         try:
             if rule.errors:  # the collection was read with collect_errors
-                raise rule.errors[0]
+                raise unread(rule)
             if isinstance(rule, SigmaRule):
                 compiled = _compile_rule(rule, backend)
                 if compiled is not None:

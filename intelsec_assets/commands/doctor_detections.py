@@ -29,12 +29,16 @@ def looks(settings: Settings) -> Iterator[Look]:
         yield "audit logs", "missing", "no telemetry.yaml in the data root", "name them there to have detections"
     for source in telemetry.audit:
         try:
-            newest = max((file.modified for file in inbox(source, settings.data_root).listing()), default=None)
+            files = tuple(inbox(source, settings.data_root).listing())
+            newest = max((file.modified for file in files if file.is_readable), default=None)
             found = (
                 f"{source.name}: newest file of {newest:%Y-%m-%d %H:%M} UTC" if newest else f"{source.name}: no files"
             )
             state = "ok" if newest else "missing"
             yield "audit logs", state, found, "" if newest else "ask the trail's owner whether it delivers"
+            if odd := [file.key for file in files if not file.is_readable]:
+                found = f"{source.name}: {counted(len(odd), 'entry', 'entries')} cannot be read, first {odd[0]}"
+                yield "audit logs", "broken", found, "intelsec audit status says why; the other files are taken"
         except DetectionError as error:
             yield "audit logs", "broken", f"{source.name}: {error}", "the other sources are read; mend this one"
     if telemetry.audit:

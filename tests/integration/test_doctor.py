@@ -103,6 +103,18 @@ def test_detections_are_looked_at_source_by_source(tmp_path: Path) -> None:
     assert told["rules", "ok"].endswith(" rules")
 
 
+def test_entries_of_a_source_that_cannot_be_read_are_told_beside_its_newest_file(tmp_path: Path) -> None:
+    (tmp_path / "telemetry.yaml").write_text("version: 1\naudit:\n  - {name: here, provider: aws, location: here}\n")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "old").symlink_to(tmp_path)
+    settings = from_environment({"INTELSEC_DATA": str(tmp_path), "INTELSEC_HOME": str(tmp_path / "home")})
+
+    told = {(part, state): found for part, state, found, _ in doctor_detections.looks(settings)}
+
+    assert told["audit logs", "missing"] == "here: no files"
+    assert told["audit logs", "broken"] == "here: 1 entry cannot be read, first old"
+
+
 def test_tickets_that_count_in_every_account_are_told(tmp_path: Path) -> None:
     (tmp_path / "telemetry.yaml").write_text(
         "version: 1\naudit:\n  - {name: here, provider: aws, location: here}\ntickets: {csv: tickets.csv}\n"

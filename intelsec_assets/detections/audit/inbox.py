@@ -36,6 +36,11 @@ class Listed:
     modified: datetime
     path: Path | None = field(default=None, compare=False)  # of a file on disk: what it is opened by
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is a file that can be looked at; opening another says why not."""
+        return self.version != ""
+
 
 @dataclass(frozen=True)
 class Arrivals:

@@ -146,6 +146,24 @@ def test_an_event_cannot_hide_behind_the_id_of_another(place: Place) -> None:
     assert find_event(place.con, place.landing, f"{one}~4") is None
 
 
+def test_an_entry_of_google_delivered_with_its_instant_spelt_otherwise_is_one_event(place: Place) -> None:
+    def entry(instant: str, name: str = "SetIamPolicy") -> bytes:
+        called = {"serviceName": "iam.googleapis.com", "methodName": name}
+        return compact({"insertId": "1", "timestamp": instant, "protoPayload": called}).encode() + b"\n"
+
+    spellings = ("2026-08-20T10:00:00.123Z", "2026-08-20T10:00:00.123000Z", "2026-08-20T10:00:00.123+00:00")
+    for number, instant in enumerate(spellings):
+        place.deliver(f"{number}.json", entry(instant))
+    place.deliver("other.json", entry(spellings[1], "DeleteRole"))
+    take(place.con, place.landing, AuditSource("google", "gcp", "logs"), place.root, clock=lambda: NOW)
+
+    found = {name: (called, "id_conflict" in anomalies) for name, (called, anomalies) in named(place).items()}
+    assert found == {
+        "1@2026-08-20T10:00:00.123Z": ("SetIamPolicy", False),
+        "1@2026-08-20T10:00:00.123Z~2": ("DeleteRole", True),
+    }
+
+
 def test_an_event_that_says_a_key_twice_is_not_taken_for_the_one_that_its_last_says(place: Place) -> None:
     plain = compact(event(1, eventName="GetUser")).encode()
     twice = plain.replace(b'"eventName":', b'"eventName":"CreateAccessKey","eventName":', 1)

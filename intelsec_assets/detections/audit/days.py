@@ -6,6 +6,7 @@ Writing them to the lake is the business of the assets; when a day is built agai
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,7 @@ import duckdb
 import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, FunctionExpression
 
+from intelsec_assets.detections.audit.fields import GCP
 from intelsec_assets.detections.audit.landing import Landed, Landing
 from intelsec_assets.detections.audit.parts import with_parts
 from intelsec_assets.detections.audit.repair import in_one_order
@@ -28,6 +30,10 @@ T = TypeVar("T")
 
 _RENAMED = pa.schema([(name, pa.string()) for name in ("of", "id", "content", "new_id")])
 _TEXTS = 1000  # of one id, held at once
+# instants of a Google entry: exporters spell one in several ways, as its id in gcp.sql knows too
+_SPELT = re.compile(
+    r'("(?:timestamp|receiveTimestamp)":"[0-9T:-]+)(?:(\.[0-9]*[1-9])0*|\.0*)?(?:[Zz]|[+-]00:?00)(?=")', re.ASCII
+)
 
 
 def build_events(con: duckdb.DuckDBPyConnection, parts: Sequence[Path], day: date) -> duckdb.DuckDBPyRelation:
@@ -57,7 +63,7 @@ def _without_repeats(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelati
 def _renamed(rows: duckdb.DuckDBPyRelation) -> pa.Table:
     """Which texts of which id are another event than the first of that id, and the id they get.
 
-    Texts that differ in the order of their keys only are one event.
+    Texts that differ in the order of their keys only, or in how an instant of Google is spelt, are one event.
     """
     taken = set(rows.filter("contains(event_id, '~')").project("provider, event_id").fetchall())
     named: list[tuple[str, str, str, str]] = []
@@ -66,7 +72,8 @@ def _renamed(rows: duckdb.DuckDBPyRelation) -> pa.Table:
         for provider, event_id, event, content in zip(*(column.to_pylist() for column in some.columns), strict=True):
             if of != (provider, event_id):
                 of, names = (provider, event_id), {}
-            same = hashlib.sha256(in_one_order(event).encode("utf-8", "replace")).hexdigest()
+            text = _SPELT.sub(r"\1\2Z", in_one_order(event)) if provider == GCP else in_one_order(event)
+            same = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
             if same not in names:
                 names[same] = _free(event_id, len(names) + 1, provider, taken)
             if names[same] != event_id:

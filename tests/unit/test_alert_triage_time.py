@@ -49,6 +49,19 @@ def test_only_the_first_acknowledgement_and_triage_by_a_person_count() -> None:
     assert found == [Span("a", at(0), at(3), at(8), None)]
 
 
+def test_who_judges_what_automation_has_closed_has_triaged_it() -> None:
+    found = spans(
+        [
+            event("a", "created", 0, "automation"),
+            event("a", "dispositioned", 1, "automation"),
+            event("a", "closed", 1, "automation"),
+            event("a", "dispositioned", 5),
+        ]
+    )
+
+    assert found == [Span("a", at(0), None, at(5), at(1))]
+
+
 def test_what_automation_alone_dealt_with_is_left_out_and_counted() -> None:
     found = triage_times(
         [Span("a", at(0), None, None, at(1)), Span("b", at(0), at(2), at(4)), Span("c", at(0))], as_of=at(6)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from intelsec_assets.detections.alerts.records import (
     ACKNOWLEDGED,
     CLOSED,
     CREATED,
+    DISPOSITIONED,
     HUMAN,
     REOPENED,
     TARGET,
@@ -35,24 +36,29 @@ class Span:
 
 
 def spans(events: Iterable[AlertEvent]) -> list[Span]:
-    """Spans of alerts from their events in the order of recording. Of each kind the first by a person counts."""
-    created: dict[str, datetime] = {}
-    first: dict[str, dict[str, datetime]] = {ACKNOWLEDGED: {}, TRIAGED: {}}
-    closed: dict[str, datetime] = {}
+    """Spans of alerts from their events in the order of recording. Of each kind the first by a person counts.
+
+    Who judges has triaged, also what automation had closed. Waiting anew after a reopening is not measured here.
+    """
+    found: dict[str, Span] = {}
     for event in events:
         if event.event == CREATED:
-            created[event.alert_id] = event.at
-        elif event.event in first and event.actor_kind == HUMAN:
-            known = first[event.event]
-            known[event.alert_id] = min(event.at, known.get(event.alert_id, event.at))
-        elif event.event == CLOSED:
-            closed[event.alert_id] = event.at
-        elif event.event == REOPENED:
-            closed.pop(event.alert_id, None)
-    return [
-        Span(alert_id, at, first[ACKNOWLEDGED].get(alert_id), first[TRIAGED].get(alert_id), closed.get(alert_id))
-        for alert_id, at in created.items()
-    ]
+            found[event.alert_id] = Span(event.alert_id, event.at)
+        elif (span := found.get(event.alert_id)) is not None:
+            found[event.alert_id] = _with(span, event)
+    return list(found.values())
+
+
+def _with(span: Span, event: AlertEvent) -> Span:
+    if event.event == CLOSED:
+        return replace(span, ended_at=event.at)
+    if event.event == REOPENED:
+        return replace(span, ended_at=None)
+    if event.event == ACKNOWLEDGED and event.actor_kind == HUMAN:
+        return replace(span, acknowledged_at=min(event.at, span.acknowledged_at or event.at))
+    if event.event in (TRIAGED, DISPOSITIONED) and event.actor_kind == HUMAN:
+        return replace(span, triaged_at=min(event.at, span.triaged_at or event.at))
+    return span
 
 
 @dataclass(frozen=True, slots=True)

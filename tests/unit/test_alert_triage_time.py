@@ -60,6 +60,8 @@ def test_who_judges_what_automation_has_closed_has_triaged_it() -> None:
     )
 
     assert found == [Span("a", at(0), None, at(5), at(1))]
+    times = triage_times(found, as_of=at(60))
+    assert (times.by_automation_alone, times.to_triage.done, times.to_acknowledgement.open) == (0, 1, 0)
 
 
 def test_what_automation_alone_dealt_with_is_left_out_and_counted() -> None:

@@ -110,7 +110,10 @@ def triage_times(found: Iterable[Span], as_of: datetime, target: timedelta = TAR
     listed = list(found)
     by_people = [span for span in listed if span.triaged_at is not None or span.ended_at is None]
     return TriageTimes(
-        waiting_time([_observed(span.created_at, span.acknowledged_at, as_of) for span in by_people], target),
+        # who judges what automation closed has not acknowledged it before
+        waiting_time(
+            [_observed(span.created_at, span.acknowledged_at or span.triaged_at, as_of) for span in by_people], target
+        ),
         waiting_time([_observed(span.created_at, span.triaged_at, as_of) for span in by_people], target),
         len(listed) - len(by_people),
         target.total_seconds(),

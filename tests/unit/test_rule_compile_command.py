@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from intelsec_assets.cli import app
+from intelsec_assets.detections.sigma.siem import coverage_table
 from intelsec_assets.settings import REPOSITORY
 
 FIRST = "11111111-1111-1111-1111-111111111111"
@@ -120,3 +121,14 @@ def test_a_rule_for_another_log_has_no_query(tmp_path: Path, logsource: str) -> 
     told = json.loads(result.stdout)["compiled"]
     assert {(one["verdict"], one["deviations"][0]["code"]) for one in told} == {("none", "table.absent")}
     assert logsource.strip("{}") in told[0]["deviations"][0]["about"]
+
+
+def test_rules_of_another_folder_of_detections_leave_the_page_of_the_checkout_alone(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(REPOSITORY / "detections" / "sigma" / "root-use", own.parent / "sigma" / "root-use")
+    monkeypatch.setattr(coverage_table, "PAGE", tmp_path / "page.md")
+    result = compile_rules()
+    assert result.exit_code == 0, result.output
+    assert (own / "athena" / "root-use.sql").is_file()
+    assert not (tmp_path / "page.md").exists()

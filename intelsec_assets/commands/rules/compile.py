@@ -35,9 +35,10 @@ def compile_rules(
     """Compile rules for SIEMs: Splunk, Elasticsearch, OpenSearch, Loki, Sentinel, Athena.
 
     Writes detections/compiled/<target>/<rule>.<extension> with a manifest a target, and docs/siem-coverage.md when all
-    rules are compiled for all targets. Queries whose rule is gone are removed, from a folder given with --out only if
-    its manifest names them. Exit code 1 with --check when a file is not what the rules give; 2 for an unknown rule or
-    target, for rules from elsewhere without a folder of their own, or without the packages of the extra `siem`.
+    rules of the checkout are compiled for all targets. Queries whose rule is gone are removed, from a folder given with
+    --out only if its manifest names them. Exit code 1 with --check when a file is not what the rules give; 2 for an
+    unknown rule or target, for rules from elsewhere without a folder of their own, or without the packages of the
+    extra `siem`.
     Example: intelsec rules compile root-use --to splunk
     """
     from intelsec_assets.detections.sigma.rules import load_any, load_rules
@@ -74,7 +75,8 @@ def compile_rules(
         files = {name: text for name, text in files.items() if not name.endswith(outputs.MANIFEST)}
     whole = () if rules else names
     named_only = out is not None
-    is_page = not rules and not to and out is None
+    # the page is the checkout's; rules of another INTELSEC_DETECTIONS have no place in it
+    is_page = not rules and not to and out is None and folder.resolve() == outputs.COMPILED
     page = coverage_table.render(compiled, targets) if is_page else None
     found = outputs.differences(files, folder, whole=whole, named_only=named_only) if check else []
     if check and page is not None:

@@ -62,7 +62,11 @@ def test_the_rules_of_the_repository_have_no_message():
         (with_item("resources.ARN", "arn:aws:s3:::a"), "resources.ARN", "error", "equality-in-list"),
         # anchors
         (with_item("sourceIPAddress|endswith", "amazonaws.com"), "sourceIPAddress", "error", "unanchored"),
+        (with_item("userAgent|endswith", "Amazonaws.com"), "userAgent", "error", "unanchored"),
+        (with_item("userAgent", "*amazonaws.com"), "userAgent", "error", "unanchored"),
         (with_item("sourceIPAddress|startswith", "10."), "sourceIPAddress", "error", "unanchored"),
+        (with_item("sourceIPAddress", "10.1.*"), "sourceIPAddress", "error", "unanchored"),
+        (with_item("eventSource", "*s3*"), "eventSource", "warning", "unanchored"),
         (with_item("sourceIPAddress|contains", "192.0.2.1"), "sourceIPAddress", "error", "unanchored"),
         (with_item("eventSource|contains", "iam"), "eventSource|contains", "warning", "unanchored"),
         (with_item("userAgent|re", "[0-9]+x?"), "userAgent|re", "warning", "unanchored"),

@@ -139,14 +139,18 @@ def _loose_messages(file: RuleFile, item: Item) -> Iterator[LintMessage]:
     texts = [value for value in item.values if isinstance(value, str)]
     modifiers = set(item.modifiers)
     for value in texts:
-        if "endswith" in modifiers and re.match(r"^[a-z0-9-]+\.[a-z.]+$", value):
-            text = f"{item.field} may end in any word before {value!r}: evil{value} matches too"
-            yield message(file, item.line, "unanchored", text, f"write '.{value}', or the whole value")
-        if item.field in _ADDRESS_FIELDS and _ADDRESS.match(value) and modifiers & {"contains", "startswith"}:
-            text = f"{value!r} as a part of an address also matches others (1{value}, {value}0)"
+        way, part = _compared(item, value)
+        if way == "endswith" and re.match(r"^[a-z0-9-]+\.[a-z.]+$", part, re.IGNORECASE):
+            text = f"{item.field} may end in any word before {part!r}: evil{part} matches too"
+            yield message(file, item.line, "unanchored", text, f"write '.{part}', or the whole value")
+        if item.field in _ADDRESS_FIELDS and _ADDRESS.match(part) and way in ("contains", "startswith"):
+            others = f"1{part}, {part}0" if way == "contains" else f"{part}0"
+            text = f"{part!r} as a part of an address also matches others ({others})"
+            if way == "startswith" and part.endswith("."):
+                text = f"{part!r} is compared as text where a network is meant"
             yield message(file, item.line, "unanchored", text, "compare the whole address, or use |cidr")
-        if item.field in _WHOLE_NAMES and "contains" in modifiers:
-            text = f"{item.field} need only contain {value!r}; names are published, so the whole one is known"
+        if item.field in _WHOLE_NAMES and way == "contains":
+            text = f"{item.field} need only contain {part!r}; names are published, so the whole one is known"
             remedy = "list the names meant; new ones would match unseen"
             yield message(file, item.line, "unanchored", text, remedy, severity=WARNING)
         if "re" in modifiers:
@@ -164,6 +168,17 @@ def _loose_messages(file: RuleFile, item: Item) -> Iterator[LintMessage]:
     if item.field in _OPEN and modifiers & {"contains", "re"}:
         text = f"all of {item.field} is searched as text, names and values alike"
         yield message(file, item.line, "cost", text, "name the field below it", severity=WARNING)
+
+
+def _compared(item: Item, value: str) -> tuple[str, str]:
+    """Which part of a field the value must be, and that part: wildcards at its ends say what the modifiers say."""
+    for way in ("contains", "startswith", "endswith"):
+        if way in item.modifiers:
+            return way, value
+    part = value.strip("*") if item.compares_whole_values else value
+    begins, ends = value.startswith("*") and part != value, value.endswith("*") and part != value
+    ways = {(True, True): "contains", (False, True): "startswith", (True, False): "endswith"}
+    return ways.get((begins, ends), "equals"), part
 
 
 def _regex_messages(file: RuleFile, item: Item, value: str) -> Iterator[LintMessage]:

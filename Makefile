@@ -55,7 +55,7 @@ dev: .venv/.run ## the Dagster UI on http://localhost:3000 over the same data (D
 	@$(BIN)/intelsec dev $(WORKSPACE)
 
 .PHONY: test
-test: .venv/.dev ## the tests (5 to 7 minutes), ending with the real parts used and missing; ARGS="-k lake" for some
+test: .venv/.dev ## the tests (5 to 8 minutes), ending with the real parts used and missing; ARGS="-k lake" for some
 	@$(PYTEST) $(ARGS)
 
 .PHONY: test-all

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -545,26 +546,84 @@ def test_a_burst_that_goes_on_after_it_was_found_to_be_real_is_news(service: Ale
     (again,) = service.take([burst(500, 20)]).created
 
     alert = service.get(again)
-    assert alert.alert_id != first
-    assert (alert.is_open, alert.event_count, alert.finding_id) == (True, 500, "burst")
-    assert first in str(service.history(again)[0].note)
-    assert service.get(first).events == 110
+    assert (alert.is_open, alert.event_count, alert.first_event_time) == (True, 390, NOON + timedelta(minutes=3))
+    assert (service.get(first).events, service.get(first).finding_id) == (110, "burst")
+    assert alert.finding_id != "burst", "whoever judged the first must find it by its finding"
     assert service.take([burst(500, 20)]).duplicates == ("burst",)
-    assert service.take([burst(900, 25)]).grown == ("burst",)
-    assert service.get(again).events == 900
+    assert service.take([burst(900, 25)]).created == ()
+    assert service.get(again).events == 790
 
 
-def test_a_burst_that_goes_on_after_it_was_found_to_be_none_is_counted(service: AlertService, clock: Clock) -> None:
+def test_of_many_bursts_that_go_on_after_a_true_positive_the_first_raises_and_the_others_join(
+    service: AlertService, clock: Clock
+) -> None:
+    many = [finding(f"b{number}", number, lasts=1, kind="correlation", event_count=10) for number in range(5)]
+    (first,) = service.take(many).created
+    clock.later(minutes=20)
+    service.close(first, "ann", verdict="true_positive", note="real")
+
+    intake = service.take([replace(one, event_count=15, last_event_time=NOON + timedelta(minutes=15)) for one in many])
+
+    (again,) = intake.created
+    assert len(intake.merged) == 4
+    assert (service.get(again).findings, service.get(again).events) == (5, 25)
+
+
+def test_a_burst_that_goes_on_after_it_was_found_to_be_none_is_counted_and_comes_back_behind_the_window(
+    service: AlertService, clock: Clock
+) -> None:
     (first,) = service.take([burst(110, 3)]).created
     clock.later(minutes=10)
     closed(service, first)
 
-    intake = service.take([burst(500, 20)])
+    intake = service.take([burst(500, 50)])
 
     alert = service.get(first)
     assert (intake.created, intake.grown) == ((), ("burst",))
-    assert (alert.state, alert.events, alert.seen_last) == ("closed", 500, NOON + timedelta(minutes=20))
-    assert alert.joined_to == NOON + timedelta(minutes=3)
+    assert (alert.state, alert.events, alert.suppressed) == ("closed", 500, 1)
+    assert (alert.seen_last, alert.joined_to) == (NOON + timedelta(minutes=50), NOON + timedelta(minutes=3))
+    service.take([burst(600, 90)])
+    assert service.get(first).events == 600
+    (again,) = service.take([burst(700, 120)]).created
+    assert service.get(again).events == 100
+
+
+def test_what_goes_on_of_an_alert_over_budget_is_of_its_own_key(service: AlertService, clock: Clock) -> None:
+    def of(user: int, events: int, lasts: float) -> Finding:
+        given = {"dedup_key": f"u{user}", "entity": f"user{user}", "kind": "correlation", "noise_budget": 1.0}
+        return finding(f"f{user}", user, lasts=lasts, event_count=events, **given)
+
+    service.take([of(0, 10, 1), of(1, 10, 1), of(2, 10, 1)])
+    (over,) = [alert for alert in service.queue(ALL) if alert.kind == "over_budget"]
+    clock.later(minutes=20)
+    service.close(over.alert_id, "ann", verdict="true_positive", note="real")
+
+    service.take([of(1, 30, 10)])
+    service.take([of(3, 10, 1)])
+
+    (again,) = [alert for alert in service.queue() if alert.kind == "over_budget"]
+    assert (again.findings, again.entity) == (2, None)
+
+
+def test_a_finding_that_shrinks_and_lasts_longer_in_turn_counts_once(service: AlertService, clock: Clock) -> None:
+    turns = [burst(110, 3), burst(50, 20)]
+    service.take(turns)
+    before = rows(service)
+
+    service.take(turns)
+    service.take(turns[::-1])
+
+    assert rows(service) == before
+    assert only(service).events == 110
+
+
+def test_growth_between_two_alerts_makes_them_one(service: AlertService) -> None:
+    (first, second) = service.take([burst(10, 1), finding("late", 110)]).created
+
+    intake = service.take([burst(20, 60)])
+
+    assert intake.folded == (second,)
+    assert (service.get(first).findings, service.get(first).events) == (2, 21)
 
 
 def test_what_goes_on_in_a_part_goes_on_in_the_whole(service: AlertService, clock: Clock) -> None:
@@ -575,6 +634,10 @@ def test_what_goes_on_in_a_part_goes_on_in_the_whole(service: AlertService, cloc
     service.take([burst(500, 20, dedup_key="other")])
 
     assert (service.get(whole).events, service.get(part).events) == (391, 110)
+    assert [row.finding_id for row in service.view(part).findings] == ["burst"]
+    service.reopen(part, "ann", note="another person after all")
+    service.take([burst(900, 25, dedup_key="other")])
+    assert (service.get(whole).events, service.get(part).events) == (391, 510)
 
 
 def test_an_alert_whose_context_becomes_known_says_so(service: AlertService) -> None:

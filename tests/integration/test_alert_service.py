@@ -291,12 +291,16 @@ def test_automation_does_not_overrule_a_person(service: AlertService, clock: Clo
     service.triage(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
     service.triage(name, "ann", verdict="true_positive", note="it was real")
 
-    with pytest.raises(Refused, match="judged true_positive by a person"):
+    with pytest.raises(Refused, match="judged by a person, which automation does not change"):
         service.close(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
 
     assert service.get(name).verdict == "true_positive"
     assert service.close(name, "bot", actor_kind="automation").alert.state == "closed"
     clock.later(minutes=1)
+    service.reopen(name, "bot", actor_kind="automation", note="seen again")
+    with pytest.raises(Refused, match="judged by a person"):
+        service.close(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
+    service.close(name, "ann", verdict="true_positive", note="it was real")
     service.reopen(name, "ann", note="look again")
     assert service.triage(name, "bot", actor_kind="automation", verdict="false_positive", note="x").alert.verdict
 
@@ -319,3 +323,27 @@ def test_nothing_counts_before_what_it_follows(service: AlertService, clock: Clo
     service.close(name, "ann")
     with pytest.raises(Refused, match="before the alert was judged and closed"):
         service.reopen(name, "ann", note="again", at=judged)
+
+
+def test_a_persons_earlier_verdict_counts_after_automations(service: AlertService, clock: Clock) -> None:
+    (name,) = service.take([finding()]).created
+    clock.later(minutes=30)
+    service.triage(name, "bot", actor_kind="automation", verdict="false_positive", note="a scanner")
+
+    change = service.triage(name, "ann", verdict="true_positive", note="real", at=NOON + timedelta(minutes=20))
+
+    assert change.alert.verdict == "true_positive"
+    assert "after automation's" in change.remarks[0]
+
+
+def test_a_slow_clock_counts_nothing_before_what_it_follows(service: AlertService, clock: Clock) -> None:
+    (name,) = service.take([finding()]).created
+    clock.later(minutes=30)
+    service.close(name, "ann", verdict="false_positive", note="a test")
+    closed_at = clock.now
+    clock.now -= timedelta(minutes=10)
+
+    assert (
+        service.reopen(name, "ann", note="look again", at=closed_at + timedelta(minutes=1)).events[-1].at == closed_at
+    )
+    assert service.triage(name, "ann", verdict="true_positive", note="real").events[-1].at == closed_at

@@ -144,7 +144,8 @@ def test_whatever_is_asked_in_any_order_the_alert_stays_in_a_known_state(
 def test_a_moment_is_taken_as_said() -> None:
     said = NOON + timedelta(minutes=3)
 
-    assert lifecycle.moment(alert(), lifecycle.ACKNOWLEDGED, said, NOON + timedelta(hours=5)) == lifecycle.Moment(said)
+    now = NOON + timedelta(hours=5)
+    assert lifecycle.moment(alert(), [lifecycle.ACKNOWLEDGED], said, now) == lifecycle.Moment(said)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_moment_is_taken_as_said() -> None:
     ],
 )
 def test_clocks_that_disagree_by_an_hour_are_set_right_and_noted(said, now, taken, remark) -> None:
-    moment = lifecycle.moment(alert(), lifecycle.ACKNOWLEDGED, said, now)
+    moment = lifecycle.moment(alert(), [lifecycle.ACKNOWLEDGED], said, now)
 
     assert moment.at == taken
     assert remark in (moment.remark or "")
@@ -173,7 +174,7 @@ def test_clocks_that_disagree_by_an_hour_are_set_right_and_noted(said, now, take
 )
 def test_clocks_that_disagree_by_more_are_refused(said, says) -> None:
     with pytest.raises(lifecycle.Refused, match=says):
-        lifecycle.moment(alert(), lifecycle.ACKNOWLEDGED, said, NOON + timedelta(minutes=30))
+        lifecycle.moment(alert(), [lifecycle.ACKNOWLEDGED], said, NOON + timedelta(minutes=30))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ Pure: what is known comes in as values and what must be written goes out as valu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -146,10 +146,15 @@ class _Planner:
     def take(self, finding: Finding) -> None:
         """Decide about one finding."""
         urgency = severity(finding, self._policy.worth(finding))
-        if (before := self._taken.get(finding.finding_id)) is not None:
-            if not self._grow(finding, before, urgency):
-                self._said["duplicates"].append(finding.finding_id)
-            return
+        before = self._taken.get(finding.finding_id)
+        if before is None:
+            self._place(finding, urgency)
+        elif self._grow(finding, before, urgency):
+            self._said["grown"].append(finding.finding_id)
+        else:
+            self._said["duplicates"].append(finding.finding_id)
+
+    def _place(self, finding: Finding, urgency: Severity) -> None:
         key = intake_key(finding)
         if finding.kind == FLOOD:
             self._said["held"].append(finding.rule_id)
@@ -166,30 +171,33 @@ class _Planner:
     def _grow(self, finding: Finding, before: TakenFinding, urgency: Severity) -> bool:
         """Bring what a known finding says more now to its alert; False if it says nothing more.
 
-        Who closed the alert judged the burst as far as it had come: that it goes on is news where another finding of
-        its key would be, and is counted else.
+        An open alert grows with it, of a duplicate the one it stands for. What comes after the alert was closed is
+        placed as a finding of its own would be: news after a true positive, counted within the window, news after it.
         """
-        alert = self._alerts.get(before.alert_id)
-        if alert is None:
+        holder = self._alerts.get(before.alert_id)
+        if holder is None:
             return False
-        while alert.duplicate_of is not None and alert.duplicate_of in self._alerts:
-            alert = self._alerts[alert.duplicate_of]
         gained = joining.growth(finding, before)
-        if alert.is_open and (gained is not None or joining.becomes_certain(alert, finding)):
-            self._keep(self._grouped(joining.grown(alert, finding, urgency, gained or 0)))
-            self._count(alert.alert_id, finding, "grown")
-            self._take(finding, alert.alert_id, before.outcome)
+        place = holder if holder.is_open else self._whole(holder)
+        if place.is_open and (gained is not None or joining.becomes_certain(place, finding)):
+            self._keep(self._grouped(joining.grown(place, finding, urgency, gained or 0)))
+            self._count(place.alert_id, finding, "grown")
+            if place.kind != OVER_BUDGET and finding.kind != FLOOD:
+                touching = [alert for alert in self._of_key(place.intake_key) if joining.touches(alert, finding)]
+                self._fold_into(place.alert_id, touching, finding)
         elif gained is None:
             return False
-        elif joining.is_news(finding, urgency, [alert]):
-            name = alert_id_of(f"{finding.finding_id}|after {before.event_count} {before.last_event_time.isoformat()}")
-            self._raise(finding, alert.intake_key, urgency, alert_id=name, note=f"goes on after {alert.alert_id}")
         else:
-            self._keep(joining.gone_on(alert, finding, gained))
-            self._count(alert.alert_id, finding, "grown")
-            self._take(finding, alert.alert_id, before.outcome)
-        self._said["grown"].append(finding.finding_id)
+            self._place(joining.continuation(finding, before, gained), urgency)
+        row = joining.as_far(before, finding)
+        self._taken[finding.finding_id] = self._plan.taken[finding.finding_id] = row
         return True
+
+    def _whole(self, alert: Alert) -> Alert:
+        """The alert that a duplicate stands for in the end, as far as that is known; else itself."""
+        while alert.duplicate_of is not None and alert.duplicate_of in self._alerts:
+            alert = self._alerts[alert.duplicate_of]
+        return alert
 
     def _beyond_budget(self, finding: Finding, urgency: Severity) -> bool:
         """Put the finding into the open budget alert of the rule's day; False if it must be seen by itself.
@@ -244,40 +252,22 @@ class _Planner:
             # somebody may be at work on one: what nobody has touched becomes part of that
             first = min(still_open, key=lambda a: (a.state == CREATED, a.created_at, a.alert_id))
             self._join(finding, first, urgency)
-            # what is a duplicate itself may be one, in the end, of what would be folded into it
-            parts = still_open if first.duplicate_of is None else []
-            for other in parts:
-                if other.alert_id != first.alert_id and other.state == CREATED:
-                    self._fold(other, first.alert_id, finding)
-        elif apart and not joining.is_news(finding, urgency, apart):
+            self._fold_into(first.alert_id, still_open, finding)
+        elif apart and not joining.is_news(finding, urgency, [self._whole(alert) for alert in apart]):
             self._suppress(finding, joining.newest(apart))
         else:
             self._raise(finding, key, urgency)
 
-    def _raise(
-        self,
-        finding: Finding,
-        key: str,
-        urgency: Severity,
-        *,
-        budget_place: int | None = None,
-        alert_id: str | None = None,
-        note: str | None = None,
-    ) -> None:
-        """A new alert, of another name than its finding's if that has one already, and with a note on how it came.
-
-        With `budget_place` it is the budget alert that has so many of its rule and day before it.
-        """
+    def _raise(self, finding: Finding, key: str, urgency: Severity, *, budget_place: int | None = None) -> None:
+        """A new alert; with `budget_place` the budget alert that has so many of its rule and day before it."""
         at = self._raised_at(finding)
         is_budget = budget_place is not None
         group = None
         if not is_budget:
             who = entity_key(finding.mode, finding.entity)
-            name = alert_id or alert_id_of(finding.finding_id)
+            name = alert_id_of(finding.finding_id)
             group = self._groups.place(who, finding.first_event_time, finding.last_event_time, name)
         alert = joining.new_alert(finding, key, urgency, at, group)
-        if alert_id is not None:
-            alert = replace(alert, alert_id=alert_id)
         if budget_place is not None:
             alert = joining.as_budget_alert(alert, key, finding, budget_place)
         else:
@@ -286,8 +276,7 @@ class _Planner:
         self._by_key.setdefault(key, []).append(alert.alert_id)
         self._keep(alert)
         self._plan.new.add(alert.alert_id)
-        if is_budget:
-            note = "the rule is over its noise budget of the day"
+        note = "the rule is over its noise budget of the day" if is_budget else None
         self._plan.events.append(AlertEvent(alert.alert_id, alert.rule_id, CREATED, INTAKE, AUTOMATION, at, note=note))
         self._said["created"].append(alert.alert_id)
         if is_budget:
@@ -306,6 +295,14 @@ class _Planner:
         self._count(alert.alert_id, finding, SUPPRESSED)
         self._said[SUPPRESSED].append(finding.finding_id)
         self._take(finding, alert.alert_id, SUPPRESSED)
+
+    def _fold_into(self, into_id: str, touching: Sequence[Alert], finding: Finding) -> None:
+        """Make what nobody has touched of some alerts part of one."""
+        if self._alerts[into_id].duplicate_of is not None:
+            return  # what is a duplicate itself may be one, in the end, of what would be folded into it
+        for other in touching:
+            if other.alert_id != into_id and other.state == CREATED:
+                self._fold(other, into_id, finding)
 
     def _fold(self, part: Alert, into_id: str, finding: Finding) -> None:
         """A late finding lies between two alerts: they were one all along."""

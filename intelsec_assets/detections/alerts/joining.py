@@ -176,6 +176,25 @@ def growth(finding: Finding, before: TakenFinding) -> int | None:
     return max(0, finding.event_count - before.event_count)
 
 
+def as_far(before: TakenFinding, finding: Finding) -> TakenFinding:
+    """What is kept of a finding that was taken again: as far as it has ever come, so that no growth counts twice."""
+    return replace(
+        before,
+        event_count=max(before.event_count, finding.event_count),
+        last_event_time=max(before.last_event_time, finding.last_event_time),
+    )
+
+
+def continuation(finding: Finding, before: TakenFinding, gained: int) -> Finding:
+    """What has come to a finding since it was taken, as a finding of its own: for when its alert is closed."""
+    return replace(
+        finding,
+        finding_id=f"{finding.finding_id} after {before.event_count} to {before.last_event_time.isoformat()}",
+        first_event_time=min(before.last_event_time, finding.last_event_time),
+        event_count=max(gained, 1),  # at least its last event is new
+    )
+
+
 def becomes_certain(alert: Alert, finding: Finding) -> bool:
     """Whether what the alert could not know when it was raised is known now."""
     return alert.certainty == CONTEXT_UNKNOWN and finding.certainty == CERTAIN
@@ -225,11 +244,6 @@ def grown(alert: Alert, finding: Finding, urgency: Severity, gained: int) -> Ale
     """An open alert one of whose findings says more than before."""
     whole = joined(alert, finding, urgency)
     return replace(whole, findings=alert.findings, events=alert.events + gained)
-
-
-def gone_on(alert: Alert, finding: Finding, gained: int) -> Alert:
-    """A closed alert one of whose findings went on: counted, nothing else."""
-    return replace(alert, events=alert.events + gained, seen_last=max(alert.seen_last, finding.last_event_time))
 
 
 def suppressed(alert: Alert, finding: Finding) -> Alert:

@@ -5,7 +5,7 @@ Pure: no clock and no store. When an event counts as happened is decided here to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -150,25 +150,24 @@ class Moment:
     remark: str | None = None
 
 
-def moment(alert: Alert, verb: str, said: datetime | None, now: datetime) -> Moment:
-    """When a change counts as made: `said` by who brings it in, else now.
+def moment(alert: Alert, events: Sequence[str], said: datetime | None, now: datetime) -> Moment:
+    """When the events of a change count as made: `said` by who brings it in, else now.
 
-    Never in the future and never before what it follows: the alert's creation, its last reopening, and for reopening
-    the judgement that it withdraws. Clocks that disagree by up to an hour are set right, with a remark; more is
+    Never in the future and never before what they follow: the alert's creation, its last reopening, and the judgement
+    that is closed with or withdrawn. Clocks that disagree by up to an hour are set right, with a remark; more is
     Refused.
     """
     at = now if said is None else said
     if at.tzinfo is None:
         raise Refused(f"alert {alert.alert_id}: {at.isoformat()} has no time zone; write it with one: …Z or …+02:00")
-    if at > now:
-        return _set_right(alert, at, now, "in the future")
-    if verb == REOPENED:
-        ended = max(known for known in (alert.created_at, alert.verdict_at, alert.closed_at) if known is not None)
-        if at < ended:
-            return _set_right(alert, at, ended, "before the alert was judged and closed")
-    elif at < alert.waiting_since:
-        was = "created" if alert.waiting_since == alert.created_at else "reopened"
-        return _set_right(alert, at, alert.waiting_since, f"before the alert was {was}")
+    followed, where = alert.waiting_since, "reopened" if alert.waiting_since > alert.created_at else "created"
+    if events[0] in (REOPENED, CLOSED) and alert.verdict_at is not None:
+        ended = max(alert.verdict_at, alert.closed_at or alert.verdict_at)
+        followed, where = max((followed, where), (ended, "judged and closed" if alert.closed_at else "judged"))
+    if at < followed:  # or this machine's own clock is behind the one that made the alert
+        return _set_right(alert, at, followed, f"before the alert was {where}")
+    if at > (latest := max(now, followed)):
+        return _set_right(alert, at, latest, "in the future")
     return Moment(at)
 
 
@@ -180,8 +179,6 @@ def _set_right(alert: Alert, at: datetime, bound: datetime, where: str) -> Momen
             f"alert {alert.alert_id}: {what} ({bound.isoformat()}): clocks may disagree by an hour. "
             "Give the time it happened with --at, or set the clock that is wrong"
         )
-    if bound < alert.created_at:  # this machine's own clock is behind the one that made the alert
-        return _set_right(alert, at, alert.created_at, "before the alert was created")
     return Moment(bound, f"clock: {what}, taken as {bound.isoformat()}")
 
 

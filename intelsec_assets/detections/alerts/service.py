@@ -102,13 +102,14 @@ class AlertService:
             return Intake(duplicates=tuple(finding.finding_id for finding in findings))
         held = {alert.alert_id for alert in holders}
         grown = [one for one in findings if one.finding_id in taken and taken[one.finding_id].alert_id in held]
-        begins, ends = intake.reach([*fresh, *grown])
-        by_day = {intake.budget_key(finding) for finding in fresh if finding.noise_budget is not None}
-        by_day |= {intake.intake_key(finding) for finding in fresh if finding.kind == FLOOD}
-        keys = {intake.intake_key(finding) for finding in fresh if finding.kind != FLOOD}
-        budgeted = [finding for finding in fresh if finding.noise_budget is not None]
-        entities = {key for finding in fresh if (key := entity_key(finding.mode, finding.entity))}
-        found = store.of_keys(by_day, None) + store.of_keys(keys, (begins, ends)) + holders
+        placed = [*fresh, *grown]
+        begins, ends = intake.reach(placed)
+        by_day = {intake.budget_key(finding) for finding in placed if finding.noise_budget is not None}
+        by_day |= {intake.intake_key(finding) for finding in placed if finding.kind == FLOOD}
+        keys = {intake.intake_key(finding) for finding in placed if finding.kind != FLOOD}
+        budgeted = [finding for finding in placed if finding.noise_budget is not None]
+        entities = {key for finding in placed if (key := entity_key(finding.mode, finding.entity))}
+        found = _with_wholes(store, store.of_keys(by_day, None) + store.of_keys(keys, (begins, ends)) + holders)
         alerts = {alert.alert_id: alert for alert in found}.values()
         entities |= {alert.entity_key for alert in alerts if alert.entity_key}
         around = (
@@ -223,13 +224,10 @@ class AlertService:
             if repeated := self._repeated(transaction, alert, ask):
                 return repeated
             _check_duplicate(transaction, alert, ask)
-            if ask.verdict is not None and ask.actor_kind != HUMAN and transaction.was_judged_by_a_person():
-                raise lifecycle.Refused(
-                    f"alert {alert.alert_id} was judged {alert.verdict} by a person, which automation does not change: "
-                    "ask a person to judge it again"
-                )
-            moment = lifecycle.moment(alert, ask.verb, ask.at, now)
             verbs = lifecycle.steps(alert, ask.verb, actor_kind=ask.actor_kind, has_verdict=ask.verdict is not None)
+            moment = lifecycle.moment(alert, verbs, ask.at, now)
+            if ask.verdict is not None and alert.verdict is not None:
+                moment = _beside_the_other_kind(transaction, alert, ask, moment)
             events = [ask.event(alert, verb, moment) for verb in verbs]
             changed = lifecycle.replayed(alert, events)
             written = transaction.write(changed, events)
@@ -314,6 +312,20 @@ class AlertService:
         return self._store.alert_days()
 
 
+def _beside_the_other_kind(
+    transaction: ChangeTransaction, alert: Alert, ask: _Ask, moment: lifecycle.Moment
+) -> lifecycle.Moment:
+    """When a verdict counts beside automation's: that gives way to a person's, and is refused after it."""
+    by_person = transaction.was_judged_by_a_person()
+    if by_person and ask.actor_kind != HUMAN:
+        raise lifecycle.Refused(
+            f"alert {alert.alert_id} was judged by a person, which automation does not change: ask a person to judge it"
+        )
+    if not by_person and ask.actor_kind == HUMAN and alert.verdict_at is not None and moment.at < alert.verdict_at:
+        return lifecycle.Moment(alert.verdict_at, f"counts after automation's, at {alert.verdict_at.isoformat()}")
+    return moment
+
+
 def _holders_of_grown(
     store: IntakeTransaction, findings: Sequence[Finding], taken: Mapping[str, TakenFinding]
 ) -> list[Alert]:
@@ -321,10 +333,15 @@ def _holders_of_grown(
     known = [(finding, taken[finding.finding_id]) for finding in findings if finding.finding_id in taken]
     grown = {before.alert_id for finding, before in known if joining.growth(finding, before) is not None}
     certain = {before.alert_id for finding, before in known if finding.certainty == CERTAIN} - grown
-    found = store.of_ids(grown) + store.of_ids(certain, CONTEXT_UNKNOWN)
+    return store.of_ids(grown) + store.of_ids(certain, CONTEXT_UNKNOWN)
+
+
+def _with_wholes(store: IntakeTransaction, alerts: Sequence[Alert]) -> list[Alert]:
+    """The alerts with those that duplicates among them stand for. No chain of duplicates is a circle."""
+    found = list(alerts)
     parts = found
     while parts := store.of_ids({alert.duplicate_of for alert in parts if alert.duplicate_of}):
-        found = [*found, *parts]  # what goes on in a part goes on in the whole; no chain of duplicates is a circle
+        found += parts
     return found
 
 

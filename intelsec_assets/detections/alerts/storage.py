@@ -63,7 +63,7 @@ class ChangeTransaction(Protocol):
         """Events of the alert that an earlier call with this idempotency key made."""
 
     def was_judged_by_a_person(self) -> bool:
-        """Whether a person has judged the alert since it was created or last reopened."""
+        """Whether a person has judged the alert, and no person has reopened it since."""
 
     def exists(self, alert_id: str) -> bool:
         """Whether there is such an alert."""

@@ -258,13 +258,15 @@ class _ChangeTransaction:
         return _history(self._con, sa.and_(_events.c.alert_id == alert_id, _events.c.request == request))
 
     def was_judged_by_a_person(self) -> bool:
-        """Whether a person has judged the alert since it was created or last reopened."""
+        """Whether a person has judged the alert, and no person has reopened it since."""
         alert_id = None if self._alert is None else self._alert.alert_id
-        turning = sa.and_(_events.c.alert_id == alert_id, _events.c.event.in_((DISPOSITIONED, REOPENED)))
-        judged = False
-        for event in _history(self._con, turning):
-            judged = event.event == DISPOSITIONED and (judged or event.actor_kind == HUMAN)
-        return judged
+        by_people = sa.and_(
+            _events.c.alert_id == alert_id,
+            _events.c.event.in_((DISPOSITIONED, REOPENED)),
+            _events.c.actor_kind == HUMAN,
+        )
+        events = _history(self._con, by_people)
+        return bool(events) and events[-1].event == DISPOSITIONED
 
     def exists(self, alert_id: str) -> bool:
         """Whether there is such an alert."""

@@ -182,7 +182,7 @@ class _Planner:
         if place.is_open and (gained is not None or joining.becomes_certain(place, finding)):
             self._keep(self._grouped(joining.grown(place, finding, urgency, gained or 0)))
             self._count(place.alert_id, finding, "grown")
-            if place.kind != OVER_BUDGET and finding.kind != FLOOD:
+            if intake_key(finding) == place.intake_key and finding.kind != FLOOD:  # else what lies near is another's
                 touching = [alert for alert in self._of_key(place.intake_key) if joining.touches(alert, finding)]
                 self._fold_into(place.alert_id, touching, finding)
         elif gained is None:

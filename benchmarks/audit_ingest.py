@@ -89,7 +89,7 @@ def _delivery(path: Path) -> Delivery:
 def _in_turns(root: Path, packed: list[Path], plain: list[Path], events: int) -> dict[str, float]:
     """Rows of all, the peer over the plain ones, again and again: the quickest of each.
 
-    A machine that others use too is at its own speed for minutes only, and those both have.
+    A shared machine is quick and slow by turns of minutes: measured like this, both have the same of them.
     """
     peer = _peer(root, plain)
     turns, peer_seconds = [], []

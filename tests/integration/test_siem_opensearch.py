@@ -23,9 +23,10 @@ import httpx
 import pytest
 
 from intelsec_assets import engine
+from intelsec_assets.detections.audit.fields import provider_of_logsource
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import POSITIVE, Sample, id_of
-from intelsec_assets.detections.sigma.samples_run import land, provider_of
+from intelsec_assets.detections.sigma.samples_run import land
 from intelsec_assets.detections.sigma.scan.firing import prepare
 from intelsec_assets.detections.sigma.scan.layouts import Layout
 from intelsec_assets.detections.sigma.scan.matching import match
@@ -58,7 +59,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
     groups: dict[str, list[tuple[list[dict[str, Any]], dict[str, Mapping[str, Any]]]]] = {}
     lines: dict[str, list[str]] = {}
     for rule in RULES.rules:
-        provider = provider_of(rule.logsource)
+        provider = provider_of_logsource(rule.logsource)
         for sample in rule.samples:
             events, context = renamed(provider, rule, sample)
             groups.setdefault(provider, []).append((events, context))
@@ -81,7 +82,11 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexed]:
         with ExitStack() as stack:
             sessions = {provider: stack.enter_context(engine.session()) for provider in groups}
             for provider, con in sessions.items():
-                land(con, next(r for r in RULES.rules if provider_of(r.logsource) == provider), groups[provider])
+                land(
+                    con,
+                    next(r for r in RULES.rules if provider_of_logsource(r.logsource) == provider),
+                    groups[provider],
+                )
             yield Indexed(client, sessions)
 
 
@@ -110,7 +115,7 @@ def compiled(name: str) -> Compiled:
 
 def found_by_engine(indexed: Indexed, rule: Rule) -> set[str]:
     """Ids of the events that the rule's own condition matches, by the engine that runs in production."""
-    return matched(indexed.sessions[provider_of(rule.logsource)], RULES.only([rule.rule_id]))
+    return matched(indexed.sessions[provider_of_logsource(rule.logsource)], RULES.only([rule.rule_id]))
 
 
 def matched(con: duckdb.DuckDBPyConnection, rules: RuleSet) -> set[str]:
@@ -143,7 +148,7 @@ def found_by_query(indexed: Indexed, provider: str, query: str) -> set[str]:
 def test_a_query_finds_what_the_engine_finds(name: str, indexed: Indexed) -> None:
     rule, one = RULES.rule(name), compiled(name)
     expected = found_by_engine(indexed, rule)
-    found = found_by_query(indexed, provider_of(rule.logsource), one.text)
+    found = found_by_query(indexed, provider_of_logsource(rule.logsource), one.text)
     assert expected, "no sample matches: nothing is compared"
     if one.verdict == EXACT:
         assert found == expected
@@ -163,7 +168,7 @@ def test_a_counting_request_tells_the_samples_apart(name: str, indexed: Indexed)
 @pytest.mark.parametrize("name", [name for name in COUNTING if compiled(name).extension != "json"])
 def test_the_parts_of_a_correlation_find_the_events_it_counts(name: str, indexed: Indexed) -> None:
     rule, one = RULES.rule(name), compiled(name)
-    provider = provider_of(rule.logsource)
+    provider = provider_of_logsource(rule.logsource)
     found = set().union(*(found_by_query(indexed, provider, query.text) for query in one.queries))
     expected = found_by_engine(indexed, rule)
     assert expected

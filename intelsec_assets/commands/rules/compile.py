@@ -5,9 +5,8 @@ What becomes of a rule in a SIEM is `intelsec_assets.detections.sigma.siem`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +14,6 @@ from intelsec_assets.commands.faces import FOUND_SOMETHING, WRONG_USE, Json, fai
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.settings import from_environment
 from intelsec_assets.wording import counted
-
-if TYPE_CHECKING:
-    from intelsec_assets.detections.sigma.siem.compiling import Compiled
 
 
 def compile_rules(
@@ -62,7 +58,7 @@ def compile_rules(
             else load_rules(detections / "sigma", with_samples=False)
         )
         chosen = everything.only(rules) if rules else everything
-        compiled = [_of_our_logs(one) for one in compiling.compile_all(chosen, targets, to)]
+        compiled = compiling.compile_all(chosen, targets, to)
     except RuleError as error:
         fail(str(error), WRONG_USE)
     names = tuple(dict.fromkeys(one.target.name for one in compiled))
@@ -107,16 +103,3 @@ def compile_rules(
         typer.echo(f"{counted(len(compiled), 'query', 'queries')} of {of}", err=True)
     if found:
         raise typer.Exit(FOUND_SOMETHING)
-
-
-def _of_our_logs(compiled: Compiled) -> Compiled:
-    """The same; without a query if the rule reads another log than those that targets have mappings for."""
-    from intelsec_assets.detections.audit import fields
-    from intelsec_assets.detections.sigma.siem.compiling import Deviation
-
-    sources = [document["logsource"] for document in compiled.rule.documents if "logsource" in document]
-    others = [source for source in sources if fields.provider_of_logsource(source) is None]
-    if not others or not compiled.queries:
-        return compiled
-    deviation = Deviation("table.absent", f"the rule {fields.no_log_of_ours(others[0])}")
-    return replace(compiled, queries=(), deviations=(deviation,))

@@ -65,8 +65,8 @@ class Known:
     """What is there already of the findings to take: taken ones, alerts of their keys, groups, alerts a rule and day.
 
     `alerts` holds at least those of the findings' keys that lie within their windows, all budget alerts of their rules
-    and days, and those that hold a taken finding which says more now; `raised` counts the alerts of a rule key and day
-    that count against its budget.
+    and days, those that hold a taken finding which says more now, and what duplicates among all these stand for;
+    `raised` counts the alerts of a rule key and day that count against its budget.
     """
 
     taken: Mapping[str, TakenFinding]

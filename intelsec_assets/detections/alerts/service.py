@@ -69,12 +69,12 @@ class AlertService:
     # findings
 
     def take(self, findings: Iterable[Finding], *, raised_at: datetime | None = None) -> Intake:
-        """Take findings in: what raises an alert, joins one, is known, or counts on a closed one. Idempotent.
+        """Take findings in: what raises an alert, joins one, is known or has grown, or counts on a closed one.
 
-        `raised_at` is when they came before people; None = now, or for findings of a day that is over the time of their
-        last event, so that days of the past can be replayed. A thousand findings are one transaction: what a killed
-        process had not taken is taken by the next call with the same findings. A finding that cannot be used is in
-        `refused` and holds nothing up. Raises StoreError.
+        Idempotent. `raised_at` is when they came before people; None = now, or for findings of a day that is over the
+        time of their last event, so that days of the past can be replayed. A thousand findings are one transaction:
+        what a killed process had not taken is taken by the next call with the same findings. A finding that cannot be
+        used is in `refused` and holds nothing up. Raises StoreError.
         """
         now = self._clock()
         done = Intake()

@@ -20,7 +20,6 @@ from intelsec_assets.detections.audit.typed import Delivery, Part, typed
 from intelsec_assets.detections.errors import RuleError
 from intelsec_assets.detections.sigma.rules import Rule, RuleSet
 from intelsec_assets.detections.sigma.samples import MAX_EVENTS, POSITIVE, Sample, id_of
-from intelsec_assets.detections.sigma.scan.firing import provider_of
 from intelsec_assets.detections.sigma.scan.scanning import scan
 from intelsec_assets.detections.tables import AUDIT_CONTEXT
 from intelsec_assets.engine import read_sql
@@ -91,7 +90,7 @@ def land(
     and a colon, and each group is moved so far in time that no window reaches from one to the next. ValueError if an
     event would not be accepted in production.
     """
-    provider = provider_of(rule.logsource) or fields.AWS
+    provider = fields.provider_of_logsource(rule.logsource) or fields.AWS
     parts: list[Part] = []
     told: dict[tuple[str, int], Mapping[str, Any]] = {}
     for number, (events, context) in enumerate(groups):

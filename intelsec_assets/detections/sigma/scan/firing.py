@@ -182,7 +182,7 @@ def prepare(rules: RuleSet) -> Prepared:
     events = []
     for number, one in enumerate(compiled.rules):
         logsource = logsources[one.rule_id]
-        provider = provider_of(logsource)
+        provider = audit_fields.provider_of_logsource(logsource)
         reason = unprintable.get(one.rule_id) or _unreadable([*one.fields, *_shown(firings.get(one.rule_id))])
         if provider is None:
             reason = audit_fields.no_log_of_ours(logsource)
@@ -260,11 +260,6 @@ def folded(name: str) -> str:
 def lowered(sql: str) -> str:
     """SQL of a text's lower case."""
     return f"lower({sql})"
-
-
-def provider_of(logsource: Mapping[str, str]) -> str | None:
-    """The provider whose events a rule reads by Sigma's logsource; None: no audit log of a cloud."""
-    return audit_fields.provider_of_logsource(logsource)
 
 
 def _unreadable(names: Sequence[str]) -> str | None:

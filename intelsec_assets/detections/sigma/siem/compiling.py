@@ -16,6 +16,7 @@ from sigma.collection import SigmaCollection
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 
+from intelsec_assets.detections.audit import fields
 from intelsec_assets.detections.sigma.siem import lists, search_bodies
 from intelsec_assets.detections.sigma.siem.backends import NothingLeft, make_backend
 from intelsec_assets.detections.sigma.siem.constructs import (
@@ -86,9 +87,8 @@ def compile_rule(ruleset: RuleSet, rule: Rule, target: Target, targets: Targets)
     Never raises for what a SIEM cannot do: that is the verdict. SiemExtraMissing without the extra `siem`.
     """
     collection = ruleset.only([rule.rule_id]).collection  # as written: what the rule asks for
-    product = rule.logsource.get("product", "aws")
-    if product not in target.products:
-        return Compiled(rule, target, (), (Deviation("table.absent", f"the rule reads {product}"),), target.extension)
+    if (absent := _absent(rule, target)) is not None:
+        return Compiled(rule, target, (), (Deviation("table.absent", f"the rule {absent}"),), target.extension)
     found = frozenset().union(*(constructs(event_rule) for event_rule in event_rules(collection)))
     deviations = set(_construct_deviations(found, target, targets))
     whole = _by_value(ruleset.only([rule.rule_id]).collection, target, targets)
@@ -116,6 +116,17 @@ def compile_all(ruleset: RuleSet, targets: Targets, names: Iterable[str] | None 
     """Every rule of the set for every target (or those named), by target, then rule."""
     chosen = [targets.target(name) for name in names] if names is not None else list(targets.targets.values())
     return [compile_rule(ruleset, rule, target, targets) for target in chosen for rule in ruleset.rules]
+
+
+def _absent(rule: Rule, target: Target) -> str | None:
+    """Which log the rule reads that the target has no mapping for."""
+    for source in (document["logsource"] for document in rule.documents if "logsource" in document):
+        provider = fields.provider_of_logsource(source)
+        if provider is None:
+            return fields.no_log_of_ours(source)
+        if provider not in target.products:
+            return f"reads {provider}"
+    return None
 
 
 def _attempts(found: frozenset[Construct]) -> list[frozenset[str]]:
